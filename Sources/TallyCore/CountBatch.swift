@@ -1,0 +1,94 @@
+/// What one event loop sends to its buffer under one number: increments, grouped into units.
+///
+/// A unit is counted or refused as a whole. All single counts of one counter in a tick are one unit with one entry;
+/// a request with many items is a unit of its own with many entries. Entries of a unit stand together, units are
+/// numbered from 0 in the order of their entries.
+///
+/// The names lie packed in one array, so that a batch costs a few allocations whatever it holds, and none once its
+/// arrays have grown (`removeAll`).
+public struct CountBatch: Sendable {
+    public struct Entry: Sendable {
+        /// Where the packed name begins in `bytes`.
+        public let offset: Int32
+        /// Its length in bytes, at most `CounterField.maximumBytes`.
+        public let length: Int32
+        public let unit: Int32
+        public var count: Int64
+    }
+
+    public private(set) var bytes: [UInt8] = []
+    public private(set) var entries: [Entry] = []
+    public private(set) var unitCount: Int = 0
+
+    public init() {}
+
+    public var isEmpty: Bool { self.entries.isEmpty }
+
+    /// Begins a new unit; the entries appended next belong to it. Returns its number.
+    @discardableResult
+    public mutating func beginUnit() -> Int {
+        self.unitCount += 1
+        return self.unitCount - 1
+    }
+
+    /// Appends an entry to the unit begun last. Returns its index.
+    @discardableResult
+    public mutating func append(field: UnsafeRawBufferPointer, count: Int64) -> Int {
+        assert(self.unitCount > 0, "an entry belongs to a unit")
+        let offset = Int32(truncatingIfNeeded: self.bytes.count)
+        self.bytes.append(contentsOf: field)
+        self.entries.append(
+            Entry(
+                offset: offset, length: Int32(truncatingIfNeeded: field.count),
+                unit: Int32(truncatingIfNeeded: self.unitCount - 1), count: count))
+        return self.entries.count - 1
+    }
+
+    /// Adds to the count of an entry that is already there.
+    @inline(__always)
+    public mutating func add(_ count: Int64, to entry: Int) { self.entries[entry].count += count }
+
+    /// The packed name of an entry (see `CounterField`).
+    public func field(_ entry: Int) -> ArraySlice<UInt8> {
+        let entry = self.entries[entry]
+        return self.bytes[Int(entry.offset)..<Int(entry.offset) + Int(entry.length)]
+    }
+
+    /// Empties the batch and keeps its memory.
+    public mutating func removeAll() {
+        self.bytes.removeAll(keepingCapacity: true)
+        self.entries.removeAll(keepingCapacity: true)
+        self.unitCount = 0
+    }
+}
+
+/// Why a buffer did not take a unit.
+public enum Refusal: UInt8, Sendable {
+    case tooManyClients = 0x63  // c
+    case tooManyTests = 0x74  // t
+    case tooManyVariations = 0x76  // v
+    case tooManyEvents = 0x65  // e
+}
+
+/// A buffer's answer to a batch: every unit is counted but those listed.
+public struct Verdicts: Sendable, Equatable {
+    public struct Exception: Sendable, Equatable {
+        public let unit: Int
+        public let refusal: Refusal
+        /// Which entry of the batch met the bound.
+        public let entry: Int
+
+        public init(unit: Int, refusal: Refusal, entry: Int) {
+            self.unit = unit
+            self.refusal = refusal
+            self.entry = entry
+        }
+    }
+
+    /// In ascending order of units, each at most once.
+    public let exceptions: [Exception]
+
+    public init(exceptions: [Exception] = []) { self.exceptions = exceptions }
+
+    public static let allCounted = Verdicts()
+}

@@ -1,0 +1,133 @@
+/// Keeps the counts for good, and answers for them. Two stand behind it: MongoDB and SQLite.
+public protocol CounterStore: Sendable {
+    /// For logs and records: `mongodb`, `embedded`.
+    var kind: String { get }
+
+    /// Adds a batch under its number, once: what has been applied of it already, by whomever, is not applied again.
+    /// Returns when every document of it is durable, and then has recorded the batch as the last one of its epoch.
+    /// To be called for the batches of an epoch in the order of their numbers.
+    /// - Throws: `StoreError`. The batch may then have been applied in part; apply it again.
+    func apply(_ batch: SealedBatch) async throws
+
+    /// Records that no batch of this epoch will ever come again.
+    /// - Throws: `StoreError`.
+    func close(_ epoch: Epoch) async throws
+
+    /// Records that a flush ended: the store holds everything that was counted before it began.
+    /// - Parameter secondsSince1970: when the flush sealed.
+    /// - Throws: `StoreError`.
+    func recordFlush(at secondsSince1970: Int64) async throws
+
+    /// A client's numbers; nil for a client that nothing was ever flushed for. With `test`, that test alone (an unknown
+    /// one gives an empty list).
+    /// - Throws: `StoreError`.
+    func metrics(client: Name, test: Name?) async throws -> ClientMetrics?
+
+    /// All clients, in the order of their names' bytes.
+    /// - Throws: `StoreError`.
+    func clients() async throws -> [ClientSummary]
+
+    /// Whether the store answers.
+    /// - Throws: `StoreError`, which says why not.
+    func ping() async throws
+}
+
+/// Why a store could not do what it was asked.
+public struct StoreError: Error, Sendable, CustomStringConvertible {
+    public enum Code: Sendable {
+        /// It cannot be reached, or has no primary.
+        case unavailable
+        /// It answered that it will not: authentication, permissions, a document it does not take.
+        case refused
+        /// What lies in the store is not what tally writes.
+        case malformed
+    }
+
+    public let code: Code
+    /// What was attempted and what came of it, in words for the operator.
+    public let description: String
+
+    public init(_ code: Code, _ description: String) {
+        self.code = code
+        self.description = description
+    }
+}
+
+/// What the store holds of one client.
+public struct ClientMetrics: Sendable, Equatable {
+    public let client: Name
+    /// When the last flush ended, in seconds since 1970.
+    public let flushedAt: Int64
+    /// Sorted by the bytes of their IDs.
+    public let tests: [TestMetrics]
+
+    public init(client: Name, flushedAt: Int64, tests: [TestMetrics]) {
+        self.client = client
+        self.flushedAt = flushedAt
+        self.tests = tests
+    }
+}
+
+/// What the store holds of one test.
+public struct TestMetrics: Sendable, Equatable {
+    public struct Variation: Sendable, Equatable {
+        public let name: Name
+        public let count: Int64
+
+        public init(name: Name, count: Int64) {
+            self.name = name
+            self.count = count
+        }
+    }
+
+    public struct Event: Sendable, Equatable {
+        public let name: Name
+        /// Sorted by the bytes of their names.
+        public let variations: [Variation]
+
+        public init(name: Name, variations: [Variation]) {
+            self.name = name
+            self.variations = variations
+        }
+    }
+
+    public let test: Name
+    /// Counts of the default event, `view`, sorted by the bytes of their names.
+    public let variations: [Variation]
+    /// Sum of `variations`.
+    public let total: Int64
+    /// All other events, sorted by the bytes of their names.
+    public let events: [Event]
+    /// The beginning of the hour in which the first count was accepted, in seconds since 1970.
+    public let firstTrackedAt: Int64
+    /// When a flush last changed the test, in seconds since 1970.
+    public let updatedAt: Int64
+
+    public init(
+        test: Name, variations: [Variation], total: Int64, events: [Event], firstTrackedAt: Int64, updatedAt: Int64
+    ) {
+        self.test = test
+        self.variations = variations
+        self.total = total
+        self.events = events
+        self.firstTrackedAt = firstTrackedAt
+        self.updatedAt = updatedAt
+    }
+}
+
+/// One line of the list of clients.
+public struct ClientSummary: Sendable, Equatable {
+    public let client: Name
+    public let tests: Int
+    /// Sum of the default event over all tests.
+    public let total: Int64
+    /// When a flush last changed one of its tests, in seconds since 1970.
+    public let updatedAt: Int64
+
+    public init(client: Name, tests: Int, total: Int64, updatedAt: Int64) {
+        self.client = client
+        self.tests = tests
+        self.total = total
+        self.updatedAt = updatedAt
+    }
+}
