@@ -1,0 +1,80 @@
+public import Logging
+public import TallyCore
+
+/// Moves what the buffers hold into the store.
+///
+/// One movement for each batch, oldest first: read it, apply it to the store under its number, acknowledge it. A flush
+/// that stops anywhere leaves the rest pending, and the next one goes on from there; a batch that was applied and not
+/// acknowledged is applied again and changes nothing.
+public struct Flusher: Sendable {
+    private let buffers: [any CounterBuffer]
+    private let store: any CounterStore
+    private let logger: Logger
+    private let now: @Sendable () -> Int64
+
+    /// - Parameters:
+    ///   - buffers: All that may hold counts for this store: the one in use, and what an earlier configuration left.
+    ///   - now: The time, in seconds since 1970.
+    public init(
+        buffers: [any CounterBuffer], store: any CounterStore, logger: Logger, now: @escaping @Sendable () -> Int64
+    ) {
+        self.buffers = buffers
+        self.store = store
+        self.logger = logger
+        self.now = now
+    }
+
+    /// Flushes all buffers. One that fails does not keep the others from being flushed.
+    /// - Parameter progress: Called after every batch.
+    /// - Throws: `FlushError`, after all buffers have had their turn.
+    public func flush(progress: @Sendable (FlushProgress) -> Void = { _ in }) async throws -> FlushReport {
+        let began = self.now()
+        var report = FlushReport()
+        var failures: [FlushError.Failure] = []
+        for buffer in self.buffers {
+            do {
+                let drained = try await buffer.withFlushLock { try await self.drain(buffer, progress) }
+                if let drained {
+                    report.add(drained)
+                } else {
+                    report.skippedBuffers.append(buffer.kind)
+                }
+            } catch {
+                failures.append(.init(buffer: buffer.kind, error: error))
+            }
+        }
+        if failures.isEmpty && report.skippedBuffers.isEmpty {
+            do {
+                try await self.store.recordFlush(at: began)
+            } catch {
+                failures.append(.init(buffer: "all", error: error))
+            }
+        }
+        guard failures.isEmpty else { throw FlushError(failures: failures, report: report) }
+        return report
+    }
+
+    private func drain(
+        _ buffer: any CounterBuffer, _ progress: @Sendable (FlushProgress) -> Void
+    ) async throws -> FlushReport {
+        var report = FlushReport()
+        try await buffer.seal()
+        let entries = try await buffer.pending()
+        for (index, entry) in entries.enumerated() {
+            switch entry {
+            case .batch(let id):
+                // Nil where another flusher has finished it: then its acknowledgement is no news either.
+                guard let batch = try await buffer.read(id) else { continue }
+                try await self.store.apply(batch)
+                report.add(batch)
+                self.logger.debug(
+                    "batch applied", metadata: ["batch": "\(id)", "buffer": "\(buffer.kind)", "counters": "\(batch.counters)"])
+            case .epochClosed(let epoch):
+                try await self.store.close(epoch)
+            }
+            try await buffer.acknowledge(entry)
+            progress(FlushProgress(buffer: buffer.kind, done: index + 1, of: entries.count, report: report))
+        }
+        return report
+    }
+}

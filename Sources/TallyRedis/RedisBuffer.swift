@@ -1,0 +1,96 @@
+public import Logging
+public import NIOCore
+public import TallyCore
+
+/// The buffer on Redis. Its keys are described in `Scripts/seal.inc.lua`.
+public final class RedisBuffer: CounterBuffer {
+    public let kind = "redis"
+
+    private let session: RedisSession
+    private let client: RedisClient
+    private let logger: Logger
+    /// Names this process as holder of the flush lock.
+    private let holder = Epoch.random().description
+
+    /// How long a flusher may be silent before another one goes to work beside it. Ends nothing: two are right too.
+    private static let lockMilliseconds = 30_000
+
+    /// - Parameters:
+    ///   - owner: the store that the counts go to (`mongodb`, or the embedded store's ID). A key prefix belongs to one.
+    public init(
+        endpoint: RedisEndpoint, keyPrefix: String, bounds: NameBounds, owner: String, eventLoop: any EventLoop,
+        logger: Logger
+    ) {
+        self.session = RedisSession(
+            endpoint: endpoint, keys: RedisKeys(prefix: keyPrefix), bounds: bounds, owner: owner, logger: logger)
+        self.client = RedisClient(session: self.session, eventLoop: eventLoop)
+        self.logger = logger
+    }
+
+    public func makeLane(on eventLoop: any EventLoop) -> any BufferLane {
+        RedisLane(on: eventLoop, session: self.session, logger: self.logger)
+    }
+
+    public func seal() async throws {
+        let sealed = try await self.client.run(.seal, [])
+        if sealed == .integer(1) { try await self.waitUntilDurable() }
+    }
+
+    public func pending() async throws -> [PendingEntry] {
+        let reply = try await self.client.command(["LRANGE", self.session.keys.pending, "0", "-1"])
+        return try (reply.array ?? []).map { value in
+            guard let entry = value.text.flatMap(PendingEntry.init(redisEntry:)) else {
+                throw BufferError(.malformed, "the list \(self.session.keys.pending) holds what tally did not write; look at it with redis-cli LRANGE '\(self.session.keys.pending)' 0 -1")
+            }
+            return entry
+        }
+    }
+
+    public func read(_ id: BatchID) async throws -> SealedBatch? {
+        try await BatchReader(client: self.client, key: self.session.keys.batch(id), id: id, buffer: self.kind).read()
+    }
+
+    public func acknowledge(_ entry: PendingEntry) async throws {
+        _ = try await self.client.run(.acknowledge, [entry.redisEntry])
+    }
+
+    public func withFlushLock<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result? {
+        let reply = try await self.client.command([
+            "SET", self.session.keys.flushLock, self.holder, "NX", "PX", String(Self.lockMilliseconds),
+        ])
+        guard reply.text == "OK" else { return nil }
+        let result: Result
+        do {
+            result = try await body()
+        } catch {
+            await self.unlock()
+            throw error
+        }
+        await self.unlock()
+        return result
+    }
+
+    public func ping() async throws { _ = try await self.client.command(["PING"], timeout: .seconds(2)) }
+
+    /// Ends the connection of the flush. Lanes are closed by those who made them.
+    public func shutdown() async { await self.client.close() }
+
+    private func unlock() async {
+        // Only what is still ours: after a long pause the lock may be another's by now.
+        if let reply = try? await self.client.command(["GET", self.session.keys.flushLock]), reply.text == self.holder {
+            _ = try? await self.client.command(["DEL", self.session.keys.flushLock])
+        }
+    }
+
+    /// The store must not run ahead of what Redis would still know after a crash. With `appendfsync always` a reply
+    /// means synced. With `everysec` the sync follows within a second, or two where the disk is busy (Redis 7 has no
+    /// command to wait for it). Without an append-only file there is nothing to wait for.
+    private func waitUntilDurable() async throws {
+        let persistence = try await self.client.command(["INFO", "persistence"]).text ?? ""
+        guard persistence.contains("aof_enabled:1") else { return }
+        // A managed Redis may forbid CONFIG; then the slower assumption is the safe one.
+        let mode = try? await self.client.command(["CONFIG", "GET", "appendfsync"])
+        if mode?.array?.last?.text == "always" { return }
+        try await Task.sleep(for: .seconds(2))
+    }
+}

@@ -1,0 +1,60 @@
+import Logging
+import TallyCore
+
+/// What all connections of one deployment have in common, and the hello that each of them begins with.
+struct RedisSession: Sendable {
+    let endpoint: RedisEndpoint
+    let keys: RedisKeys
+    let bounds: NameBounds
+    /// The store that the counts go to; a prefix belongs to one. See `Scripts/hello.lua`.
+    let owner: String
+    let logger: Logger
+
+    /// Says hello and calls back with the epoch under which this Redis counts.
+    func sayHello(
+        on connection: RedisConnection, completion: @escaping (Result<Epoch, BufferError>) -> Void
+    ) {
+        let candidate = Epoch.random()
+        let command = ["EVAL", RedisScript.hello.source, "1", self.keys.meta, self.keys.base, candidate.description, self.owner]
+        connection.send(command) { result in
+            switch result {
+            case .failure(let error): completion(.failure(error))
+            case .success(.error(let message)) where message.contains("TALLYOWNED"):
+                completion(.failure(self.ownedByAnother(message)))
+            case .success(let reply):
+                guard let parts = reply.array, parts.count == 2, let epoch = parts[0].text.flatMap({ Epoch($0) }) else {
+                    return completion(.failure(reply.unexpected("hello")))
+                }
+                if parts[1].text != "kept" { self.startedEpoch(epoch, parts[1].text == "changed", on: connection) }
+                completion(.success(epoch))
+            }
+        }
+    }
+
+    /// A torn fragment at the end of the append-only file would come back at the next start, unless the file is
+    /// written anew after each one.
+    private func startedEpoch(_ epoch: Epoch, _ isRestart: Bool, on connection: RedisConnection) {
+        guard isRestart else { return }
+        self.logger.notice(
+            "Redis was restarted, restored or promoted; counting goes on under a new epoch",
+            metadata: ["redis": "\(self.endpoint)", "epoch": "\(epoch)"])
+        let logger = self.logger
+        connection.send(["BGREWRITEAOF"]) { result in
+            if case .success(.error(let message)) = result {
+                logger.warning("Redis would not rewrite its append-only file", metadata: ["answer": "\(message)"])
+            }
+        }
+    }
+
+    private func ownedByAnother(_ message: String) -> BufferError {
+        let owner = message.split(separator: "TALLYOWNED ").last.map(String.init) ?? "another store"
+        return BufferError(
+            .ownedByAnother,
+            """
+            the keys \(self.keys.base)* in Redis at \(self.endpoint) belong to a tally whose store is \(owner), and this \
+            one's store is \(self.owner): going on would split the counts over two stores. Give this instance another \
+            REDIS_KEY_PREFIX; or set MONGODB_URI for all instances; or, if the other one is gone for good, run \
+            redis-cli HDEL '\(self.keys.meta)' owner
+            """)
+    }
+}

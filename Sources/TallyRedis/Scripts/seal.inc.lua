@@ -1,0 +1,32 @@
+-- Shared by the scripts that seal. Stands in front of each of them when it is loaded.
+--
+-- Keys, all under the one hash tag {prefix}, so that a script and a RENAMENX work on a cluster:
+--   meta                  hash: epoch, sequence (number of the last sealed batch), run_id, replid, owner
+--   live                  hash: what is being counted. A field with tabs is a counter (client, test, variation,
+--                         event); `hour` and `total` describe it
+--   batch:<epoch>:<n>     hash: a sealed batch, as live was, with `sealed_at`
+--   pending               list: `batch:<epoch>:<n>` and `closed:<epoch>`, in the order the store must see them
+--   lane:<epoch>:<id>     string: number of the lane's last batch, a space, its verdicts
+--   clients               set: names of clients
+--   names:<client>        hash: the names that count towards the bounds
+local base = ARGV[1]
+local meta = KEYS[1]
+
+-- Closes the live hash under the epoch's next number. The rename, the entry in the list and the number are one
+-- transaction, since a script is. Nothing counted, nothing sealed.
+local function seal(now)
+  if redis.call('EXISTS', base .. 'live') == 0 then
+    return false
+  end
+  local state = redis.call('HMGET', meta, 'epoch', 'sequence')
+  local number = string.format('%.0f', tonumber(state[2]) + 1)
+  local id = 'batch:' .. state[1] .. ':' .. number
+  if redis.call('EXISTS', base .. id) == 1 then
+    error('TALLYMALFORMED ' .. base .. id .. ' exists already')
+  end
+  redis.call('RENAMENX', base .. 'live', base .. id)
+  redis.call('HSET', base .. id, 'sealed_at', now)
+  redis.call('RPUSH', base .. 'pending', id)
+  redis.call('HSET', meta, 'sequence', number)
+  return true
+end

@@ -1,0 +1,193 @@
+-- Applies one batch of a lane. Guarantees:
+--   * all of it at once, or none;
+--   * once: a number that the lane has already applied gets the verdicts that it got, and changes nothing;
+--   * under the epoch that the sender knows, or not at all;
+--   * a unit that would pass a bound on names is refused as a whole, its neighbours are counted;
+--   * the hour of a count is read from this server's clock, one clock for all instances.
+-- Everything is checked before the first write, since a script does not roll back.
+--
+-- KEYS[1] meta
+-- ARGV    1 key base, 2 epoch, 3 lane, 4 number, 5-8 bounds (clients, tests a client, variations a test, events a
+--         test), 9 fields at which the live hash is sealed, 10 entries of each unit with commas between, or empty
+--         where each has one, then field, count, field, count, ...
+-- Returns the verdicts: empty where every unit is counted, else `unit letter entry` for each refused unit, with
+--         commas between; the letter is the bound: c, t, v, e
+local FIRST = 11
+local MOST = 4503599627370496  -- 2^52: far below where a Lua number stops being exact
+
+if redis.call('HGET', meta, 'epoch') ~= ARGV[2] then
+  return redis.error_reply('TALLYSTALE this epoch is over')
+end
+local lane = base .. 'lane:' .. ARGV[2] .. ':' .. ARGV[3]
+local number = tonumber(ARGV[4])
+local last = redis.call('GET', lane)
+if last then
+  local applied, verdicts = string.match(last, '^(%d+) (.*)$')
+  applied = tonumber(applied)
+  if applied == number then
+    return verdicts
+  end
+  if applied + 1 ~= number then
+    return redis.error_reply('TALLYGAP the lane is at ' .. applied)
+  end
+elseif number ~= 1 then
+  return redis.error_reply('TALLYGAP the lane is not known')
+end
+
+local entries = (#ARGV - FIRST + 1) / 2
+local fields = {'hour', 'total'}
+for i = 1, entries do
+  fields[i + 2] = ARGV[FIRST + 2 * (i - 1)]
+end
+local now = redis.call('TIME')[1]
+local hour = string.format('%.0f', math.floor(tonumber(now) / 3600))
+local live = base .. 'live'
+local values = redis.call('HMGET', live, unpack(fields))
+local total = tonumber(values[2] or '0')
+if values[1] and (values[1] ~= hour or total >= MOST or redis.call('HLEN', live) >= tonumber(ARGV[9])) then
+  seal(now)
+  values, total = {}, 0
+end
+
+-- The names that count towards the bounds, read when first needed; what this batch adds is kept here until the end.
+local known, added, new_clients = {}, {}, {}
+local client_count
+local undo
+
+local function look(client, name)
+  local names = known[client]
+  if not names then
+    names = {}
+    known[client] = names
+  end
+  if names[name] == nil then
+    names[name] = redis.call('HGET', base .. 'names:' .. client, name)
+  end
+  return names[name]
+end
+
+local function note(client, name, value)
+  undo[#undo + 1] = {client, name, known[client][name]}
+  known[client][name] = value
+  added[client] = added[client] or {}
+  added[client][name] = true
+end
+
+-- Says which bound a counter would pass, or nothing, and then its names are noted.
+local function bound_passed(field)
+  local client, test, variation, event = string.match(field, '^([^\t]+)\t([^\t]+)\t([^\t]+)\t([^\t]+)$')
+  local v, e = 'v\t' .. test .. '\t' .. variation, 'e\t' .. test .. '\t' .. event
+  local has_v, has_e = look(client, v), look(client, e)
+  if has_v and has_e then
+    return nil
+  end
+  local variations, events = 0, 0
+  local sizes = look(client, 't\t' .. test)
+  if sizes then
+    variations, events = string.match(sizes, '^(%d+) (%d+)$')
+    variations, events = tonumber(variations), tonumber(events)
+  else
+    local tests = look(client, 'tests')
+    if not tests then
+      client_count = client_count or redis.call('SCARD', base .. 'clients')
+      if client_count >= tonumber(ARGV[5]) then
+        return 'c'
+      end
+      client_count = client_count + 1
+      new_clients[#new_clients + 1] = client
+      tests = 0
+    end
+    if tonumber(tests) >= tonumber(ARGV[6]) then
+      return 't'
+    end
+    note(client, 'tests', tostring(tests + 1))
+  end
+  if not has_v then
+    if variations >= tonumber(ARGV[7]) then
+      return 'v'
+    end
+    variations = variations + 1
+    note(client, v, '')
+  end
+  if not has_e then
+    if events >= tonumber(ARGV[8]) then
+      return 'e'
+    end
+    events = events + 1
+    note(client, e, '')
+  end
+  note(client, 't\t' .. test, variations .. ' ' .. events)
+  return nil
+end
+
+local sums, refused = {}, {}
+
+-- Takes the entries from `first` to `past - 1` as one unit.
+local function take(unit, first, past)
+  undo = {}
+  local clients_before, names_before = client_count, #new_clients
+  for i = first, past - 1 do
+    if not values[i + 2] then
+      local letter = bound_passed(fields[i + 2])
+      if letter then
+        for j = #undo, 1, -1 do
+          known[undo[j][1]][undo[j][2]] = undo[j][3]
+        end
+        client_count = clients_before  -- nil where this unit was the first to ask: then it is read again
+        for j = #new_clients, names_before + 1, -1 do
+          new_clients[j] = nil
+        end
+        refused[#refused + 1] = unit .. letter .. (i - 1)
+        return
+      end
+    end
+  end
+  for i = first, past - 1 do
+    local field, count = fields[i + 2], tonumber(ARGV[FIRST + 2 * i - 1])
+    sums[field] = (sums[field] or tonumber(values[i + 2] or '0')) + count
+    total = total + count
+  end
+end
+
+if ARGV[10] == '' then
+  for i = 1, entries do
+    take(i - 1, i, i + 1)
+  end
+else
+  local unit, first = 0, 1
+  for size in string.gmatch(ARGV[10], '%d+') do
+    take(unit, first, first + tonumber(size))
+    unit, first = unit + 1, first + tonumber(size)
+  end
+end
+
+-- From here on there are only writes. Lua unpacks some 8,000 values at most, hence the pieces.
+local function write_hash(key, pairs_flat)
+  for first = 1, #pairs_flat, 2000 do
+    redis.call('HSET', key, unpack(pairs_flat, first, math.min(first + 1999, #pairs_flat)))
+  end
+end
+local writes = {'hour', hour, 'total', string.format('%.0f', total)}
+for field, sum in pairs(sums) do
+  writes[#writes + 1] = field
+  writes[#writes + 1] = string.format('%.0f', sum)
+end
+if #writes > 4 then
+  write_hash(live, writes)
+end
+for client, names in pairs(added) do
+  local cells = {}
+  for name in pairs(names) do
+    if known[client][name] then
+      cells[#cells + 1] = name
+      cells[#cells + 1] = known[client][name]
+    end
+  end
+  write_hash(base .. 'names:' .. client, cells)
+end
+if #new_clients > 0 then
+  redis.call('SADD', base .. 'clients', unpack(new_clients))
+end
+local verdicts = table.concat(refused, ',')
+redis.call('SET', lane, ARGV[4] .. ' ' .. verdicts, 'EX', 86400)
+return verdicts

@@ -1,0 +1,64 @@
+import NIOCore
+import TallyCore
+
+/// One batch as a call of `Scripts/track.lua`, and its answer.
+enum TrackCommand {
+    /// Fields at which the live hash is sealed, so that a batch fits into a flusher's memory: 100,000 counters of at
+    /// most 259 bytes are some 25 MB, of usual length some 6 MB.
+    static let maximumLiveFields = 100_000
+
+    static func encode(
+        _ batch: CountBatch, digest: String, session: RedisSession, lane: UInt64, number: Int64, epoch: Epoch,
+        allocator: ByteBufferAllocator
+    ) -> ByteBuffer {
+        var command = allocator.buffer(capacity: 384 + batch.bytes.count + batch.entries.count * 24)
+        command.writeRESPArray(count: 14 + 2 * batch.entries.count)
+        command.writeRESPBulk("EVALSHA")
+        command.writeRESPBulk(digest)
+        command.writeRESPBulk("1")
+        command.writeRESPBulk(session.keys.meta)
+        command.writeRESPBulk(session.keys.base)
+        command.writeRESPBulk(epoch.description)
+        command.writeRESPBulk(String(lane, radix: 16))
+        command.writeRESPBulk(number)
+        command.writeRESPBulk(Int64(session.bounds.clients))
+        command.writeRESPBulk(Int64(session.bounds.testsPerClient))
+        command.writeRESPBulk(Int64(session.bounds.variationsPerTest))
+        command.writeRESPBulk(Int64(session.bounds.eventsPerTest))
+        command.writeRESPBulk(Int64(self.maximumLiveFields))
+        command.writeRESPBulk(self.layout(of: batch))
+        for index in batch.entries.indices {
+            command.writeRESPBulk(batch.field(index))
+            command.writeRESPBulk(batch.entries[index].count)
+        }
+        return command
+    }
+
+    /// How many entries each unit has, or empty where each has one.
+    private static func layout(of batch: CountBatch) -> String {
+        guard batch.unitCount < batch.entries.count else { return "" }
+        var sizes = [Int](repeating: 0, count: batch.unitCount)
+        for entry in batch.entries { sizes[Int(entry.unit)] += 1 }
+        return sizes.map(String.init).joined(separator: ",")
+    }
+}
+
+extension Verdicts {
+    /// Reads `unit letter entry,unit letter entry,…`; empty where everything is counted. Nil for anything else.
+    init?(redis bytes: [UInt8]) {
+        guard !bytes.isEmpty else {
+            self = .allCounted
+            return
+        }
+        var exceptions: [Exception] = []
+        for part in bytes.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+            guard let split = part.firstIndex(where: { $0 >= UInt8(ascii: "a") }),
+                let refusal = Refusal(rawValue: part[split]),
+                let unit = Int(String(decoding: part[..<split], as: UTF8.self)),
+                let entry = Int(String(decoding: part[(split + 1)...], as: UTF8.self))
+            else { return nil }
+            exceptions.append(Exception(unit: unit, refusal: refusal, entry: entry))
+        }
+        self.init(exceptions: exceptions)
+    }
+}
