@@ -24,7 +24,6 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -44,10 +43,7 @@ let package = Package(
         // Settings: .env, environment, flags.
         .target(
             name: "TallyConfig",
-            dependencies: [
-                "TallyAccess", "TallyCron",
-                .product(name: "Configuration", package: "swift-configuration"),
-            ], swiftSettings: strict),
+            dependencies: ["TallyAccess", "TallyCron"], swiftSettings: strict),
 
         // 1. /track: parse, check, coalesce, answer.
         .target(
@@ -59,7 +55,7 @@ let package = Package(
             ], swiftSettings: strict),
 
         // 2. The buffer on Redis.
-        .systemLibrary(name: "CHiredis", pkgConfig: "hiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .target(
             name: "TallyRedis",
             dependencies: [
@@ -94,6 +90,7 @@ let package = Package(
                 "TallyAccess", "TallyConfig", "TallyCore", "TallyCron", "TallyFlush", "TallyMongo", "TallyRedis",
                 "TallySQLite", "TallyTrack",
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),

@@ -148,6 +148,8 @@ final class RedisLane: BufferLane {
     private func finish(_ outcome: LaneOutcome) {
         guard let completion = self.completion else { return }
         self.completion = nil
+        // Lets go of the batch's arrays, so that their owner can use them again without a copy.
+        self.batch = CountBatch()
         completion(outcome)
         self.onStateChange?()
     }

@@ -1,0 +1,49 @@
+# Everything here may be run again at once: what is there is not fetched or built a second time.
+#   make run ARGS='--port 9000'      make test ARGS='--filter TallyRedisTests'
+
+SHELL := /bin/bash
+ARGS ?=
+
+# Modules whose tests need no server.
+UNIT := Core|Access|Config|Cron|Track|SQLite
+SOURCES := Package.swift Sources Tests
+# With Swift's own libraries inside, the program starts sooner and moves to machines that have no Swift.
+RELEASE := -c release --static-swift-stdlib
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-tests run build test unit dev format lint clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## Build for release and start the service (ARGS are those of `tally serve`)
+	exec "$$(swift build $(RELEASE) --show-bin-path)/tally" serve $(ARGS)
+
+build: setup ## Build the program for release
+	swift build $(RELEASE) --product tally
+
+test: setup-tests ## Run all tests, with real servers (ARGS are those of `swift test`)
+	swift build --build-tests
+	swift test --skip-build --disable-xctest $(ARGS)
+
+unit: setup ## Run the tests that need no server
+	swift build --build-tests
+	swift test --skip-build --disable-xctest --filter '^Tally($(UNIT))Tests\.' $(ARGS)
+
+dev: setup ## Run the service, built and started again on every change (ARGS as for run)
+	Scripts/dev $(ARGS)
+
+format: ## Format all sources in place
+	swift format --in-place --parallel --recursive $(SOURCES)
+
+lint: ## Say what `make format` would change, and fail where it is anything
+	swift format lint --strict --parallel --recursive $(SOURCES)
+
+setup: ## Install what building needs, where it is missing
+	@Scripts/setup
+
+setup-tests: setup ## Install what the tests need, where it is missing
+	@Scripts/setup-tests
+
+clean: ## Remove what was built (fetched tools stay in .tools)
+	swift package clean

@@ -1,0 +1,104 @@
+public import TallyAccess
+public import TallyCron
+
+/// The configuration: checked, typed, and with the memory of where each value came from.
+public struct Settings: Sendable {
+    /// Where it listens: a name or an address, IPv6 without brackets.
+    public let host: String
+    /// 0 to 65535; 0 takes any free port.
+    public let port: Int
+    /// Nil for the embedded buffer.
+    public let redis: RedisURL?
+    /// 1 to 64 of `[A-Za-z0-9_.-]`.
+    public let redisKeyPrefix: String
+    /// Nil for the embedded store.
+    public let mongoDBURI: MongoDBURI?
+    /// A path as it was given, absolute or from the working folder.
+    public let dataDirectory: String
+    public let flushSchedule: CronSchedule
+    public let trackAllowed: AddressList
+    public let readAllowed: AddressList
+    public let trustedProxies: AddressList
+    public let logLevel: LogLevel
+    public let logFormat: LogFormat
+    public let maxClients: Int
+    public let maxTestsPerClient: Int
+    public let maxVariationsPerTest: Int
+    public let maxEventsPerTest: Int
+
+    /// Every key, in the order of the table, secrets redacted.
+    public let effective: [EffectiveSetting]
+    /// What is odd but does not stop the start: keys in the `.env` file that tally does not know.
+    public let warnings: [String]
+
+    /// Reads the configuration: flag over environment over `.env` over default.
+    ///
+    /// An empty value in the environment or the file counts as not given, except for `TRUSTED_PROXIES`, where it means
+    /// none. An empty flag unsets what the environment or the file gives.
+    /// - Parameters:
+    ///   - flags: by the names of keys (`PORT`, not `--port`).
+    ///   - environment: of the process; unknown names are ignored.
+    ///   - envFile: unknown keys in it are warnings, since it may be shared with other programs.
+    /// - Throws: `SettingsError` with everything that is wrong: the file's syntax, and every value that would hold.
+    public static func load(
+        flags: [String: String], environment: [String: String], envFile: EnvFile
+    ) throws(SettingsError) -> Settings {
+        var faults: [SettingsError.Fault] = []
+        var entries: [DotEnv.Entry] = []
+        do {
+            if let contents = try envFile.contents() {
+                let (read, bad) = DotEnv.scan(contents)
+                entries = read
+                faults += bad.map { .init(place: "\(envFile.path) line \($0.line)", what: $0.what) }
+            }
+        } catch {
+            faults.append(.init(place: envFile.path, what: error.description))
+        }
+        for name in flags.keys.sorted() where SettingKey(rawValue: name) == nil {
+            faults.append(.init(place: "flag \(name)", what: "is not a setting"))
+        }
+        let sources = SettingSources(
+            flags: flags, environment: environment, envFilePath: envFile.path, envFileEntries: entries)
+        var reader = SettingReader(sources: sources, faults: faults)
+        let settings = Settings(
+            reading: &reader, warnings: unknownKeyWarnings(entries: entries, path: envFile.path))
+        guard reader.faults.isEmpty else { throw SettingsError(faults: reader.faults) }
+        return settings
+    }
+
+    /// Reads every key, in the order of the table.
+    private init(reading reader: inout SettingReader, warnings: [String]) {
+        let bound = SettingParsers.wholeNumber(within: SettingKey.boundRange)
+        self.host = reader.required(.host, SettingParsers.host)
+        self.port = reader.required(.port, SettingParsers.wholeNumber(within: 0...65_535))
+        self.redis = reader.optional(.redisURL, show: \.description, RedisURL.init(parsing:))
+        self.redisKeyPrefix = reader.required(.redisKeyPrefix, SettingParsers.redisKeyPrefix)
+        self.mongoDBURI = reader.optional(.mongoDBURI, show: \.redacted, MongoDBURI.init(parsing:))
+        self.dataDirectory = reader.required(.dataDirectory, SettingParsers.directory)
+        self.flushSchedule = reader.required(.flushSchedule, SettingParsers.schedule)
+        self.trackAllowed = reader.required(.trackAllowedIPs, SettingParsers.addresses)
+        self.readAllowed = reader.required(.readAllowedIPs, SettingParsers.addresses)
+        self.trustedProxies = reader.required(.trustedProxies, SettingParsers.addresses)
+        self.logLevel = reader.required(.logLevel, SettingParsers.choice(of: LogLevel.self))
+        self.logFormat = reader.required(.logFormat, SettingParsers.choice(of: LogFormat.self))
+        self.maxClients = reader.required(.maxClients, bound)
+        self.maxTestsPerClient = reader.required(.maxTestsPerClient, bound)
+        self.maxVariationsPerTest = reader.required(.maxVariationsPerTest, bound)
+        self.maxEventsPerTest = reader.required(.maxEventsPerTest, bound)
+        self.effective = reader.effective
+        self.warnings = warnings
+        // A key without a field, or read twice, would be shown as effective and have no effect.
+        assert(
+            !reader.faults.isEmpty || reader.effective.map(\.key) == SettingKey.all,
+            "every key of the table is read once, in its order")
+    }
+
+    private static func unknownKeyWarnings(entries: [DotEnv.Entry], path: String) -> [String] {
+        let known = SettingKey.all.map(\.name)
+        return entries.filter { !known.contains($0.key) }.map { entry in
+            let near = Nearest.name(to: entry.key.uppercased(), among: known, within: 2)
+            return "\(path) line \(entry.line): \(entry.key) is not a key of tally"
+                + (near.map { "; did you mean \($0)?" } ?? ", and is ignored")
+        }
+    }
+}

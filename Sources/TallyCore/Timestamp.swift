@@ -1,0 +1,36 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Moments as text, and the clock.
+public enum Timestamp {
+    /// Now, in whole seconds since 1970.
+    public static func now() -> Int64 { Int64(time(nil)) }
+
+    /// `2026-11-22T10:45:00Z` (RFC 3339).
+    public static func iso8601(_ secondsSince1970: Int64) -> String {
+        let parts = Self.utc(secondsSince1970)
+        return "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))T"
+            + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
+    }
+
+    /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
+    public static func httpDate(_ secondsSince1970: Int64) -> String {
+        let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        let parts = Self.utc(secondsSince1970)
+        return "\(days[Int(parts.tm_wday)]), \(two(parts.tm_mday)) \(months[Int(parts.tm_mon)]) \(parts.tm_year + 1900) "
+            + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) GMT"
+    }
+
+    private static func utc(_ secondsSince1970: Int64) -> tm {
+        var moment = time_t(secondsSince1970)
+        var parts = tm()
+        gmtime_r(&moment, &parts)
+        return parts
+    }
+
+    private static func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+}

@@ -1,0 +1,98 @@
+public import Logging
+public import TallyCore
+
+/// The store on MongoDB: one collection per client, one document per test, and the hours of every day beside it.
+///
+/// Everything that waits for MongoDB waits on threads of the driver's own (`MongoDriver`), so all of this may be called
+/// from anywhere. Needs MongoDB 4.4 or later, a replica set or a single server; uses no transactions.
+///
+/// | Collection | Document |
+/// | --- | --- |
+/// | `<client>` | `{_id: <test>, variations: {<name>: n}, total, events: {<event>: {<name>: n}}, firstTrackedAt, updatedAt, applied}` |
+/// | `<client>.hourly` | `{_id: {test, day}, hours: {"00"…"23": {<event>: {<variation>: n}}}, updatedAt, applied}` |
+/// | `tally.epochs` | see `EpochLedger` |
+/// | `tally.state` | `{_id: "flush", flushedAt}` |
+///
+/// `applied` holds for every epoch the number of the last batch that the document has, and a `floor`: nothing of an
+/// epoch up to this ordinal is applied any more.
+public final class MongoStore: CounterStore {
+    static let stateCollection = "tally.state"
+
+    public let kind = "mongodb"
+
+    let driver: MongoDriver
+    let logger: Logger
+    private let ledger: EpochLedger
+    private let writer: BatchWriter
+
+    /// Reads the connection string and starts the driver; connects when something is asked. A `mongodb+srv://` address
+    /// is looked up in the DNS, which blocks.
+    /// - Parameter uri: any MongoDB connection string; its path names the database, else `tally`. Write concern, read
+    ///   concern and read preference are tally's own: `w: majority, j: true` within 10 s, `majority`, `primary`.
+    /// - Throws: `StoreError`, in the driver's words, never with the password.
+    public init(uri: String, logger: Logger) throws(StoreError) {
+        self.driver = try MongoDriver(uri: uri, logger: logger)
+        self.logger = logger
+        self.ledger = EpochLedger(driver: self.driver, logger: logger)
+        self.writer = BatchWriter(driver: self.driver, logger: logger)
+    }
+
+    /// Waits for what is under way and ends the driver's threads. To be called before the store is let go; whatever is
+    /// asked later throws.
+    public func shutdown() async { await self.driver.shutdown() }
+
+    public func apply(_ batch: SealedBatch) async throws {
+        let (record, horizon) = try await self.ledger.open(batch.id.epoch, buffer: batch.buffer, at: batch.sealedAt)
+        guard batch.id.number > record.lastNumber else { return }
+        if record.isClosed {
+            // Every batch of the epoch was finished before it was closed, so numbers beyond the last one cannot be.
+            // Marks may be pruned already: applying it could count twice, dropping it could lose it.
+            throw StoreError(
+                .malformed,
+                "MongoDB at \(self.driver.hosts): batch \(batch.id) comes after its epoch was closed at batch "
+                    + "\(record.lastNumber). The batch stays pending. If MongoDB or the buffer was restored from a backup, "
+                    + "look at \(EpochLedger.collection) before going on.")
+        }
+        if batch.id.number > record.lastNumber + 1 {
+            self.logger.warning(
+                "batches of this epoch are missing from the store: was it restored from a backup? Their counts are lost to it",
+                metadata: [
+                    "epoch": "\(batch.id.epoch)", "lastApplied": "\(record.lastNumber)", "applying": "\(batch.id.number)",
+                ])
+        }
+        let update = CountUpdate(
+            batch: batch.id, ordinal: record.ordinal, horizon: horizon, hour: batch.hour, sealedAt: batch.sealedAt)
+        try await self.writer.write(batch.documents, as: update)
+        try await self.ledger.finish(batch.id, total: batch.total)
+    }
+
+    public func close(_ epoch: Epoch) async throws { try await self.ledger.close(epoch) }
+
+    public func recordFlush(at secondsSince1970: Int64) async throws {
+        try await self.driver.run { connection throws(MongoError) in
+            // Two first flushes may meet as an insert; the second attempt finds the other's document.
+            for _ in 1...2 {
+                let count = try connection.update(Self.stateCollection, attempted: "record the flush") {
+                    $0.document("q") { $0.string("_id", "flush") }
+                    $0.document("u") {
+                        $0.document("$max") { $0.date("flushedAt", secondsSince1970: secondsSince1970) }
+                    }
+                    $0.bool("upsert", true)
+                }
+                if count > 0 { return }
+            }
+        }
+    }
+
+    public func ping() async throws {
+        try await self.driver.run { connection throws(MongoError) in
+            let attempted = "find a primary that takes writes"
+            _ = try connection.command(BSONWriter.document { $0.int32("ping", 1) }, attempted: attempted)
+            let hello = try connection.command(BSONWriter.document { $0.int32("hello", 1) }, attempted: attempted)
+            guard case .bool(true) = try? hello.value("isWritablePrimary") else {
+                throw MongoError(
+                    .serverSelection, code: 0, message: "the server that answered takes no writes", attempted: attempted)
+            }
+        }
+    }
+}

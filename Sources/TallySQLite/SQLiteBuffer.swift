@@ -1,0 +1,124 @@
+import GRDB
+public import NIOCore
+import Synchronization
+public import TallyCore
+
+/// The buffer in the embedded file: the only one where no Redis is configured, and the spool where Redis is away.
+///
+/// Counts of the current hour go into the live batch; sealing gives it a number and begins the next. A file holds one
+/// buffer, whatever it is called: what was counted under one configuration is flushed under the next.
+public final class SQLiteBuffer: CounterBuffer {
+    public let kind: String
+
+    private let database: EmbeddedDatabase
+    private let transactions: BufferTransactions
+    private let writer: GroupCommitWriter
+    private let isFlushing = Mutex(false)
+
+    /// Rows of acknowledged batches that one transaction removes, so that counts need not wait long behind it.
+    static let maximumRowsRemovedAtOnce: Int64 = 2_000
+
+    /// - Parameters:
+    ///   - kind: `embedded` or `spool`.
+    ///   - startsNewEpoch: true where the store is not in the same file. A file may be an old copy that was put back, so
+    ///     the first write after every opening then begins a new epoch; buffer and store in one file are put back
+    ///     together, and keep theirs.
+    ///   - clock: seconds since 1970, UTC.
+    ///   - maximumFieldsPerBatch: a live batch with that many counters is sealed before more is counted. It may exceed
+    ///     this by what one lane's batch adds.
+    public init(
+        database: EmbeddedDatabase, kind: String, bounds: NameBounds = .standard, startsNewEpoch: Bool,
+        clock: @escaping @Sendable () -> Int64 = WallClock.secondsSince1970, maximumFieldsPerBatch: Int = 100_000
+    ) {
+        self.kind = kind
+        self.database = database
+        self.transactions = BufferTransactions(startsNewEpoch: startsNewEpoch, clock: clock)
+        self.writer = GroupCommitWriter(
+            database: database, transactions: self.transactions, bounds: bounds,
+            maximumFieldsPerBatch: maximumFieldsPerBatch)
+    }
+
+    public func makeLane(on eventLoop: any EventLoop) -> any BufferLane {
+        SQLiteBufferLane(eventLoop: eventLoop, writer: self.writer)
+    }
+
+    public func seal() async throws {
+        try await self.write("sealing the batch") { db, transactions in
+            try transactions.run(db) { state, now in
+                try PendingBatches.discardApplied(db)
+                try state.seal(db, now: now)
+            }
+        }
+    }
+
+    public func pending() async throws -> [PendingEntry] {
+        try await self.read("listing the pending batches") { try PendingBatches.entries($0) }
+    }
+
+    public func read(_ id: BatchID) async throws -> SealedBatch? {
+        let kind = self.kind
+        return try await self.read("reading a pending batch") { try PendingBatches.read(id, buffer: kind, $0) }
+    }
+
+    /// Forgets the entry in one small transaction, and then removes its rows, and those that an earlier removal left
+    /// behind, a few at a time.
+    public func acknowledge(_ entry: PendingEntry) async throws {
+        try await self.write("acknowledging a batch") { db, _ in
+            try db.immediately { try PendingBatches.discard(entry, db) }
+        }
+        while await self.removeDiscardedRows() { await Task.yield() }
+    }
+
+    public func withFlushLock<Result: Sendable>(
+        _ body: @Sendable () async throws -> Result
+    ) async throws -> Result? {
+        let isMine = self.isFlushing.withLock { isFlushing in
+            defer { isFlushing = true }
+            return !isFlushing
+        }
+        guard isMine else { return nil }
+        defer { self.isFlushing.withLock { $0 = false } }
+        return try await body()
+    }
+
+    /// Takes the write lock and reads where the buffer stands.
+    public func ping() async throws {
+        try await self.write("reaching the file") { db, _ in try db.immediately { _ = try BufferState.load(db) } }
+    }
+
+    /// What was accepted and what of it still waits, all of one moment.
+    /// - Throws: `BufferError`.
+    public func ledger() async throws -> BufferLedger {
+        try await self.read("reading the totals") { try BufferLedger($0) }
+    }
+
+    /// Whether there may be more to remove. A failure is left to the next acknowledgement: the batch is already
+    /// forgotten, and its rows are in nobody's way.
+    private func removeDiscardedRows() async -> Bool {
+        let removed = try? await self.write("removing flushed counts") { db, _ in
+            try db.immediately { try PendingBatches.removeDiscarded(db, maximumRows: Self.maximumRowsRemovedAtOnce) }
+        }
+        return removed ?? false
+    }
+
+    private func write<Result: Sendable>(
+        _ attempt: String, _ body: @escaping @Sendable (Database, BufferTransactions) throws -> Result
+    ) async throws -> Result {
+        let transactions = self.transactions
+        do {
+            return try await self.database.writeWithoutTransaction { db in try body(db, transactions) }
+        } catch {
+            throw BufferError(attempt, error)
+        }
+    }
+
+    private func read<Result: Sendable>(
+        _ attempt: String, _ body: @escaping @Sendable (Database) throws -> Result
+    ) async throws -> Result {
+        do {
+            return try await self.database.read(body)
+        } catch {
+            throw BufferError(attempt, error)
+        }
+    }
+}

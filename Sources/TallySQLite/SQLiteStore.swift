@@ -1,0 +1,102 @@
+import GRDB
+public import TallyCore
+
+/// The store in the embedded file.
+public final class SQLiteStore: CounterStore {
+    public let kind = "embedded"
+
+    private let database: EmbeddedDatabase
+    private let clock: @Sendable () -> Int64
+    private let chunk: BatchApplication.ChunkSize
+
+    /// - Parameter clock: seconds since 1970, UTC.
+    public convenience init(
+        database: EmbeddedDatabase, clock: @escaping @Sendable () -> Int64 = WallClock.secondsSince1970
+    ) {
+        self.init(database: database, clock: clock, chunk: .standard)
+    }
+
+    init(database: EmbeddedDatabase, clock: @escaping @Sendable () -> Int64, chunk: BatchApplication.ChunkSize) {
+        self.database = database
+        self.clock = clock
+        self.chunk = chunk
+    }
+
+    /// 32 hexadecimal digits that name this store and no other, drawn when its file was made.
+    public var storeID: String { self.database.storeID }
+
+    /// Applies the batch in several transactions, so that counts that go into the same file need not wait long; each
+    /// records how far it came, and the next goes on there, whoever runs it.
+    public func apply(_ batch: SealedBatch) async throws {
+        while try await !self.applyChunk(of: batch) { await Task.yield() }
+    }
+
+    /// Returns true when the batch is finished.
+    func applyChunk(of batch: SealedBatch) async throws -> Bool {
+        let chunk = self.chunk
+        return try await self.write("applying a batch") { db in
+            try BatchApplication.applyChunk(of: batch, size: chunk, db)
+        }
+    }
+
+    public func close(_ epoch: Epoch) async throws {
+        let now = self.clock()
+        try await self.write("closing an epoch") { db in
+            let statement = try SQLStatement(
+                db, "UPDATE store_epochs SET closed_at = coalesce(closed_at, ?) WHERE epoch = ?")
+            statement.bind(1, now)
+            statement.bind(2, epoch.description)
+            try statement.run()
+        }
+    }
+
+    public func recordFlush(at secondsSince1970: Int64) async throws {
+        try await self.write("recording a flush") { db in
+            // Of two flushes at once the later one stays, in whatever order they end.
+            let statement = try SQLStatement(
+                db, "UPDATE store_state SET flushed_at = max(coalesce(flushed_at, ?1), ?1)")
+            statement.bind(1, secondsSince1970)
+            try statement.run()
+        }
+    }
+
+    public func metrics(client: Name, test: Name?) async throws -> ClientMetrics? {
+        try await self.read("reading the metrics") { try StoredMetrics.read(client: client, test: test, $0) }
+    }
+
+    public func clients() async throws -> [ClientSummary] {
+        try await self.read("listing the clients") { try StoredMetrics.clients($0) }
+    }
+
+    public func ping() async throws {
+        try await self.read("reaching the file") { db in
+            _ = try SQLStatement(db, "SELECT flushed_at FROM store_state").first { $0.integerOrNil(0) }
+        }
+    }
+
+    /// How far every epoch has been applied, in no particular order.
+    /// - Throws: `StoreError`.
+    public func ledger() async throws -> [StoreLedgerEntry] {
+        try await self.read("reading the totals") { try StoreLedgerEntry.all($0) }
+    }
+
+    private func write<Result: Sendable>(
+        _ attempt: String, _ body: @escaping @Sendable (Database) throws -> Result
+    ) async throws -> Result {
+        do {
+            return try await self.database.write(body)
+        } catch {
+            throw StoreError(attempt, error)
+        }
+    }
+
+    private func read<Result: Sendable>(
+        _ attempt: String, _ body: @escaping @Sendable (Database) throws -> Result
+    ) async throws -> Result {
+        do {
+            return try await self.database.read(body)
+        } catch {
+            throw StoreError(attempt, error)
+        }
+    }
+}

@@ -1,0 +1,114 @@
+import Hummingbird
+import HummingbirdCore
+public import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import TallyAccess
+public import TallyConfig
+import TallyCore
+import TallyCron
+import TallyFlush
+import TallySQLite
+import TallyTrack
+
+extension App {
+    /// How long stopping may take: what is in flight has its answer within 5 s, the last flush 10 s.
+    static let maximumShutdown: Duration = .seconds(20)
+
+    /// Wires the parts in the order in which a count travels.
+    /// - Parameter onRunning: called with the address it listens at, once it does.
+    /// - Throws: `StartError`.
+    public static func build(
+        _ settings: Settings, logger: Logger, onRunning: @escaping @Sendable (RunningService) -> Void = { _ in }
+    ) async throws -> App {
+        let group = MultiThreadedEventLoopGroup.singleton
+        let exit = ExitReason()
+        let stop = Stop()
+
+        // Buffer and store.
+        let storage = try Self.open(settings, eventLoop: group.next(), logger: logger)
+        try await Self.refuseForeignBuffer(storage)
+
+        // /track: one loop, one lane.
+        let loops = try await TrackLoops(group: group, buffer: storage.buffer, logger: logger)
+
+        // The flush.
+        let flusher = Flusher(buffers: storage.buffers, store: storage.store, logger: logger, now: Timestamp.now)
+        let cron = CronJobs(logger: logger)
+        let flushing = Flushing(flusher: flusher) { error in
+            exit.set(StartError(.configuration, error.description))
+            stop.now()
+        }
+        Jobs.register(on: cron, settings: settings, flushing: flushing)
+
+        // HTTP.
+        let resolver = ClientAddressResolver(trustedProxies: settings.trustedProxies)
+        let trackAccess = AccessRule(allowed: settings.trackAllowed, resolver: resolver)
+        let readAccess = AccessRule(allowed: settings.readAllowed, resolver: resolver)
+        let http = Application(
+            router: Routes.router(buffer: storage.buffer, store: storage.store, readAccess: readAccess),
+            server: HTTPServerBuilder { TrackingChannel(responder: $0, loops: loops, access: trackAccess) },
+            configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4096),
+            onServerRunning: { channel in
+                onRunning(
+                    RunningService(
+                        host: settings.host, port: channel.localAddress?.port ?? settings.port,
+                        nextFlush: cron.nextRun(of: "flush"), storage: storage))
+            },
+            eventLoopGroupProvider: .shared(group),
+            logger: Self.quiet(logger))
+
+        // Services stop in the reverse order: HTTP first, the last flush last.
+        var configuration = ServiceGroupConfiguration(
+            services: [
+                .init(service: StorageService(storage: storage, flushing: flushing, logger: logger)),
+                .init(service: cron),
+                .init(service: LanesService(loops: loops)),
+                .init(service: HTTPService(application: http, settings: settings, exit: exit)),
+                .init(service: stop, successTerminationBehavior: .gracefullyShutdownGroup),
+            ],
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: Self.quiet(logger))
+        configuration.maximumGracefulShutdownDuration = Self.maximumShutdown
+        return App(services: ServiceGroup(configuration: configuration), exit: exit)
+    }
+
+    private static func open(_ settings: Settings, eventLoop: any EventLoop, logger: Logger) throws -> Storage {
+        do {
+            return try Storage(settings, eventLoop: eventLoop, logger: logger)
+        } catch let error as EmbeddedDatabaseError {
+            throw StartError(.unavailable, error.description)
+        } catch let error as StoreError {
+            throw StartError(.configuration, error.description)
+        }
+    }
+
+    /// A Redis that is away is no reason not to start. One that belongs to another deployment is.
+    private static func refuseForeignBuffer(_ storage: Storage) async throws {
+        do {
+            try await storage.buffer.ping()
+        } catch let error as BufferError where error.code == .ownedByAnother {
+            throw StartError(.configuration, error.description)
+        } catch {}
+    }
+
+    /// The libraries' own lines are for their authors, unless someone looks for trouble.
+    private static func quiet(_ logger: Logger) -> Logger {
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, logger.logLevel <= .debug ? logger.logLevel : .warning)
+        return quiet
+    }
+}
+
+/// What is known once the service listens.
+public struct RunningService: Sendable {
+    public let host: String
+    public let port: Int
+    /// In seconds since 1970.
+    public let nextFlush: Int64?
+    public let storage: Storage
+
+    /// `http://127.0.0.1:8080`.
+    public var url: String { "http://\(self.host.contains(":") ? "[\(self.host)]" : self.host):\(self.port)" }
+}

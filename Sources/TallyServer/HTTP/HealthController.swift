@@ -1,0 +1,63 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import TallyAccess
+import TallyCore
+import TallyTrack
+
+/// `GET /livez`: the process answers. `GET /readyz`: buffer and store are reached.
+///
+/// For anyone, since balancers and orchestrators come from addresses of their own; the reasons only for those who may
+/// read.
+struct HealthController {
+    let buffer: any CounterBuffer
+    let store: any CounterStore
+    let access: AccessRule
+
+    func livez(_ request: Request, _ context: ReadContext) async throws -> Response {
+        Self.answer(.ok, self.mayRead(request, context) ? [("status", "alive")] : [])
+    }
+
+    func readyz(_ request: Request, _ context: ReadContext) async throws -> Response {
+        async let bufferFault = Self.fault { try await self.buffer.ping() }
+        async let storeFault = Self.fault { try await self.store.ping() }
+        let faults = await (buffer: bufferFault, store: storeFault)
+        let isReady = faults.buffer == nil && faults.store == nil
+        guard self.mayRead(request, context) else { return Self.answer(isReady ? .ok : .serviceUnavailable, []) }
+        return Self.answer(
+            isReady ? .ok : .serviceUnavailable,
+            [
+                ("status", isReady ? "ready" : "not ready"),
+                ("buffer", "\(self.buffer.kind): \(faults.buffer ?? "reached")"),
+                ("store", "\(self.store.kind): \(faults.store ?? "reached")"),
+            ])
+    }
+
+    private func mayRead(_ request: Request, _ context: ReadContext) -> Bool {
+        self.access.decide(request, context).isAllowed
+    }
+
+    private static func fault(_ body: () async throws -> Void) async -> String? {
+        do {
+            try await body()
+            return nil
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    private static func answer(_ status: HTTPResponse.Status, _ fields: [(String, String)]) -> Response {
+        guard !fields.isEmpty else { return Response(status: status, headers: [.cacheControl: "no-store"]) }
+        var json = JSONText()
+        for (index, (key, value)) in fields.enumerated() {
+            json.raw(index == 0 ? "{" : ",")
+            json.string(key)
+            json.raw(":")
+            json.string(value)
+        }
+        json.raw("}")
+        return Response(
+            status: status, headers: [.contentType: "application/json", .cacheControl: "no-store"],
+            body: .init(byteBuffer: ByteBuffer(bytes: json.bytes)))
+    }
+}

@@ -1,0 +1,85 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import TallyCore
+import TallyTrack
+
+/// `GET /get-metric` and `GET /clients`: what the store holds.
+struct ReadController {
+    let store: any CounterStore
+
+    func getMetric(_ request: Request, _ context: ReadContext) async throws -> Response {
+        let query = try MetricQuery(request.uri.query ?? "")
+        guard let metrics = try await self.store.metrics(client: query.client, test: query.test) else {
+            throw Problem(
+                status: 404,
+                detail: "nothing was ever flushed for client \(query.client); counts show after the next flush")
+        }
+        let wantsCSV = Self.prefersCSV(request.headers[values: .accept])
+        return Self.cacheable(
+            request, type: wantsCSV ? "text/csv; charset=utf-8" : "application/json",
+            body: wantsCSV ? MetricsCSV.render(metrics) : MetricsJSON.render(metrics))
+    }
+
+    func clients(_ request: Request, _ context: ReadContext) async throws -> Response {
+        let clients = try await self.store.clients()
+        return Self.cacheable(request, type: "application/json", body: MetricsJSON.render(clients))
+    }
+
+    /// With an ETag; 304 where the caller has the same already (RFC 9110, section 13.1.2).
+    private static func cacheable(_ request: Request, type: String, body: [UInt8]) -> Response {
+        let tag = EntityTag.of(body)
+        let headers: HTTPFields = [
+            .contentType: type, .eTag: tag, .cacheControl: "no-cache", .vary: "Accept",
+        ]
+        if EntityTag.matches(tag, request.headers[values: .ifNoneMatch]) {
+            return Response(status: .notModified, headers: headers)
+        }
+        return Response(status: .ok, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: body)))
+    }
+
+    /// Whether CSV is asked for, and not less than JSON (RFC 9110, section 12.5.1).
+    static func prefersCSV(_ accept: [String]) -> Bool {
+        var csv = 0.0
+        var json = 0.0
+        for range in accept.joined(separator: ",").split(separator: ",") {
+            let parts = range.split(separator: ";").map { $0.trimmingSpaces() }
+            guard let type = parts.first?.lowercased() else { continue }
+            let weight = parts.dropFirst().first { $0.lowercased().hasPrefix("q=") }.flatMap { Double($0.dropFirst(2)) } ?? 1
+            if type == "text/csv" || type == "text/*" { csv = max(csv, weight) }
+            if type == "application/json" || type == "application/*" { json = max(json, weight) }
+        }
+        return csv > 0 && csv > json
+    }
+}
+
+/// A tag that names the bytes of a body.
+enum EntityTag {
+    /// FNV-1a, twice, from two starts: 128 bits. Nobody gains by a collision, so it need not be cryptographic.
+    /// Source: http://www.isthe.com/chongo/tech/comp/fnv/
+    static func of(_ bytes: [UInt8]) -> String {
+        var first: UInt64 = 0xCBF2_9CE4_8422_2325
+        var second: UInt64 = 0x9E37_79B9_7F4A_7C15
+        for byte in bytes {
+            first = (first ^ UInt64(byte)) &* 0x100_0000_01B3
+            second = (second ^ UInt64(byte)) &* 0x100_0000_01B3
+        }
+        return "\"\(String(first, radix: 16))-\(String(second, radix: 16))\""
+    }
+
+    static func matches(_ tag: String, _ conditions: [String]) -> Bool {
+        conditions.joined(separator: ",").split(separator: ",").contains { candidate in
+            let candidate = candidate.trimmingSpaces()
+            return candidate == "*" || candidate == tag || candidate == "W/" + tag
+        }
+    }
+}
+
+extension Substring {
+    func trimmingSpaces() -> Substring {
+        var part = self
+        while part.first == " " || part.first == "\t" { part.removeFirst() }
+        while part.last == " " || part.last == "\t" { part.removeLast() }
+        return part
+    }
+}

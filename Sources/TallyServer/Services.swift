@@ -1,0 +1,108 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+import Hummingbird
+import Logging
+import NIOCore
+import ServiceLifecycle
+import TallyConfig
+import TallyCore
+import TallyFlush
+import TallyTrack
+
+/// Outlives everything else: does the last flush when nobody counts any more, then closes buffer and store.
+struct StorageService: Service {
+    /// A store that is away must not keep the service from stopping: what it cannot take stays in the buffer.
+    static let lastFlushWithin: Duration = .seconds(10)
+
+    let storage: Storage
+    let flushing: Flushing
+    let logger: Logger
+
+    func run() async throws {
+        try await gracefulShutdown()
+        do {
+            let summary = try await Self.within(Self.lastFlushWithin) { try await self.flushing.run() }
+            self.logger.info("last flush done", metadata: ["outcome": "\(summary ?? "nothing to move")"])
+        } catch {
+            self.logger.warning("last flush failed", metadata: ["reason": "\(error)"])
+        }
+        await self.storage.shutdown()
+        self.logger.info("stopped")
+    }
+
+    private static func within<Result: Sendable>(
+        _ limit: Duration, _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        let (results, continuation) = AsyncThrowingStream<Result, any Error>.makeStream()
+        // Not a child task: a blocking driver call does not notice that it is cancelled, and would be waited for.
+        let work = Task {
+            do {
+                continuation.yield(try await body())
+                continuation.finish()
+            } catch {
+                continuation.finish(throwing: error)
+            }
+        }
+        let timer = Task {
+            try await Task.sleep(for: limit)
+            continuation.finish(throwing: StartError(.unavailable, "not done within \(limit); what was not moved stays in the buffer"))
+        }
+        defer {
+            timer.cancel()
+            work.cancel()
+        }
+        for try await result in results { return result }
+        throw CancellationError()
+    }
+}
+
+/// Closes the lanes when the last connection is gone.
+struct LanesService: Service {
+    let loops: TrackLoops
+
+    func run() async throws {
+        try await gracefulShutdown()
+        await self.loops.close()
+    }
+}
+
+/// Listens, and says clearly why it cannot.
+struct HTTPService: Service {
+    let application: any ApplicationProtocol
+    let settings: Settings
+    let exit: ExitReason
+
+    func run() async throws {
+        do {
+            try await self.application.run()
+        } catch let error as IOError {
+            let reason =
+                switch error.errnoCode {
+                case EADDRINUSE: "port \(self.settings.port) on \(self.settings.host) is in use already; stop what uses it, or set another PORT"
+                case EACCES: "port \(self.settings.port) needs privileges that this process has not; set a PORT above 1023"
+                case EADDRNOTAVAIL: "\(self.settings.host) is no address of this machine; set HOST to one that is, or to 0.0.0.0 for all"
+                default: "cannot listen on \(self.settings.host) port \(self.settings.port): \(error)"
+                }
+            let failure = StartError(.configuration, reason)
+            self.exit.set(failure)
+            throw failure
+        }
+    }
+}
+
+/// Ends the service from within.
+final class Stop: Service {
+    private let stream: AsyncStream<Void>
+    private let continuation: AsyncStream<Void>.Continuation
+
+    init() { (self.stream, self.continuation) = AsyncStream.makeStream() }
+
+    func now() { self.continuation.finish() }
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown { for await _ in self.stream {} }
+    }
+}

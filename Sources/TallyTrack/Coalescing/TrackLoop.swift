@@ -1,0 +1,200 @@
+import DequeModule
+import Logging
+import NIOCore
+import TallyCore
+
+/// Everything of /track that belongs to one event loop: the parser, what has been gathered, and the lane to the buffer.
+///
+/// The requests of one tick of the loop become one batch. While the lane is busy, the next batch gathers; so the cost
+/// of a batch to the buffer is shared by more requests the higher the load.
+///
+/// Not Sendable: it lives on its loop.
+final class TrackLoop {
+    /// An answer to a request must come within this time (CONTRACT: 504 after 5 s).
+    static let answerWithin: TimeAmount = .seconds(5)
+    /// Requests that may wait on one loop, sent or not. Each is some 100 bytes here and its connection's memory there:
+    /// 16,384 of them with batches of at most 1,500 names of 259 bytes stay below 32 MB. Past it: 503.
+    static let maximumWaiting = 16_384
+    /// Bytes of names that may wait on one loop unsent. Past it: 503.
+    static let maximumBytesWaiting = 8 << 20
+
+    let eventLoop: any EventLoop
+    let logger: Logger
+    var parser = TrackParser()
+    var responses = ResponseCache()
+    /// Whether each tracked request is logged.
+    let logsEachRequest: Bool
+
+    private var refusals: RefusalLog
+    private let lane: any BufferLane
+    /// Sent, and not answered by the buffer yet.
+    private var underWay: GatheredBatch?
+    private var sentAt = NIODeadline.now()
+    /// Gathered and not sent: the last one is open, the ones before it are full.
+    private var gathered: Deque<GatheredBatch> = []
+    private var gatheredSince = NIODeadline.now()
+    private var spare: [GatheredBatch] = []
+    private var waitingCount = 0
+    private var gatheredBytes = 0
+    private var isTickScheduled = false
+    private var clock: RepeatedTask?
+
+    init(eventLoop: any EventLoop, lane: any BufferLane, logger: Logger) {
+        self.eventLoop = eventLoop
+        self.lane = lane
+        self.logger = logger
+        self.logsEachRequest = logger.logLevel <= .debug
+        self.refusals = RefusalLog(logger: logger)
+        lane.onStateChange = { [unowned self] in self.laneChanged() }
+        let bound = NIOLoopBound(Unowned(self), eventLoop: eventLoop)
+        self.clock = eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(250)) { _ in
+            bound.value.object.look()
+        }
+    }
+
+    var isConnected: Bool { self.lane.isConnected }
+
+    func logRefusal(_ problem: Problem, address: String) { self.refusals.log(problem, address: address) }
+
+    enum Admission {
+        case waiting
+        case overloaded
+        case bufferAway
+    }
+
+    /// Takes what the parser holds. The waiter gets its answer when the buffer has it durably.
+    @inline(__always)
+    func submit(_ shape: TrackShape, from connection: TrackHandler, request: Int) -> Admission {
+        guard self.lane.isConnected else { return .bufferAway }
+        guard self.waitingCount < Self.maximumWaiting, self.gatheredBytes < Self.maximumBytesWaiting else {
+            return .overloaded
+        }
+        let batch = self.openBatch(items: self.parser.items.count)
+        let bytesBefore = batch.counts.bytes.count
+        switch shape {
+        case .single:
+            let waiter = Waiter(connection: connection, request: request, accepted: nil)
+            let count = self.parser.items[0].count
+            self.parser.withField(0) { batch.addSingle($0, count: count, for: waiter) }
+        case .batch(let accepted):
+            batch.addAll(of: self.parser, for: Waiter(connection: connection, request: request, accepted: accepted))
+        }
+        self.waitingCount += 1
+        self.gatheredBytes += batch.counts.bytes.count - bytesBefore
+        if !self.isTickScheduled {
+            self.isTickScheduled = true
+            // Runs when the loop has read from every socket that was ready.
+            self.eventLoop.assumeIsolated().execute { self.endTick() }
+        }
+        return .waiting
+    }
+
+    /// Gives up: what is unsent gets 503, what is unanswered 504.
+    func close() {
+        self.clock?.cancel()
+        self.failGathered("tally is stopping")
+        self.lane.close()
+    }
+
+    // MARK: Gathering
+
+    private func openBatch(items: Int) -> GatheredBatch {
+        if let last = self.gathered.last, last.takes(items: items) { return last }
+        if self.gathered.isEmpty { self.gatheredSince = .now() }
+        let batch = self.spare.popLast() ?? GatheredBatch()
+        self.gathered.append(batch)
+        return batch
+    }
+
+    private func recycle(_ batch: GatheredBatch) {
+        guard self.spare.count < 4 else { return }
+        batch.removeAll()
+        self.spare.append(batch)
+    }
+
+    private func endTick() {
+        self.isTickScheduled = false
+        self.sendNext()
+    }
+
+    private func sendNext() {
+        guard self.lane.isReady, self.underWay == nil, let batch = self.gathered.popFirst() else { return }
+        self.underWay = batch
+        self.sentAt = .now()
+        self.gatheredSince = self.sentAt
+        self.gatheredBytes -= batch.counts.bytes.count
+        self.lane.send(batch.counts) { self.settle($0) }
+    }
+
+    // MARK: Answering
+
+    private func settle(_ outcome: LaneOutcome) {
+        guard let batch = self.underWay else { preconditionFailure("a lane answered a batch that was not sent") }
+        self.underWay = nil
+        switch outcome {
+        case .counted(let verdicts) where verdicts.exceptions.isEmpty:
+            self.answerAll(of: batch) { waiter in
+                if let accepted = waiter.accepted { .countedAll(accepted) } else { .counted }
+            }
+        case .counted(let verdicts):
+            var refused: [Int32: Verdicts.Exception] = [:]
+            for exception in verdicts.exceptions { refused[Int32(exception.unit)] = exception }
+            self.answerAll(of: batch) { waiter in
+                if let exception = refused[waiter.unit] {
+                    return .problem(.boundReached(exception.refusal, field: batch.counts.field(exception.entry)))
+                }
+                return if let accepted = waiter.accepted { .countedAll(accepted) } else { .counted }
+            }
+        case .notCounted(let error):
+            self.logger.warning("a batch was not counted", metadata: ["reason": "\(error)"])
+            self.answerAll(of: batch) { _ in .problem(.notCounted("the buffer did not take it")) }
+        case .unknown(let error):
+            if !batch.waiters.isEmpty {
+                self.logger.warning("a batch may have been counted or not", metadata: ["reason": "\(error)"])
+            }
+            self.answerAll(of: batch) { _ in .problem(.unknown) }
+        }
+        self.recycle(batch)
+        self.sendNext()
+    }
+
+    private func answerAll(of batch: GatheredBatch, _ response: (Waiter) -> TrackResponse) {
+        self.waitingCount -= batch.waiters.count
+        for waiter in batch.waiters { waiter.connection.answer(waiter.request, response(waiter)) }
+        batch.forgetWaiters()
+    }
+
+    private func failGathered(_ reason: String) {
+        while let batch = self.gathered.popFirst() {
+            self.gatheredBytes -= batch.counts.bytes.count
+            self.answerAll(of: batch) { _ in .problem(.notCounted(reason)) }
+            self.recycle(batch)
+        }
+    }
+
+    private func laneChanged() {
+        if self.lane.isReady { return self.sendNext() }
+        // What was never sent is not counted; its callers can try elsewhere, or again.
+        if !self.lane.isConnected { self.failGathered("the buffer cannot be reached") }
+    }
+
+    /// Four times a second: deadlines, and the date in the responses.
+    private func look() {
+        let now = NIODeadline.now()
+        self.responses.refreshDate()
+        self.refusals.summarise()
+        if let batch = self.underWay, !batch.waiters.isEmpty, now - self.sentAt > Self.answerWithin {
+            self.answerAll(of: batch) { _ in .problem(.unknown) }
+        }
+        if !self.gathered.isEmpty, now - self.gatheredSince > Self.answerWithin {
+            self.failGathered("the buffer did not answer in time")
+        }
+    }
+}
+
+/// Holds a reference without keeping the object alive; for a task that the object itself cancels.
+private struct Unowned<Object: AnyObject> {
+    unowned let object: Object
+
+    init(_ object: Object) { self.object = object }
+}

@@ -1,0 +1,47 @@
+import DequeModule
+
+/// The requests of one connection that wait for their answers, oldest first. Answers leave in this order, whatever the
+/// order in which they become known (RFC 9112, section 9.3.2: pipelining).
+struct RequestQueue {
+    /// Past this many a connection is not read from until some are answered.
+    static let maximum = 64
+
+    struct Entry {
+        let keepAlive: Bool
+        let isHTTP10: Bool
+        var response: TrackResponse?
+    }
+
+    private var entries: Deque<Entry> = []
+    /// The number of the oldest entry; numbers are never used twice on a connection.
+    private var first = 0
+
+    var isEmpty: Bool { self.entries.isEmpty }
+    var count: Int { self.entries.count }
+
+    /// Appends a request and returns its number.
+    mutating func append(keepAlive: Bool, isHTTP10: Bool) -> Int {
+        self.entries.append(Entry(keepAlive: keepAlive, isHTTP10: isHTTP10))
+        return self.first + self.entries.count - 1
+    }
+
+    /// Notes the answer to a request. Does nothing where it has one, or is gone.
+    mutating func answer(_ request: Int, _ response: TrackResponse) {
+        let index = request - self.first
+        guard index >= 0, index < self.entries.count, self.entries[index].response == nil else { return }
+        self.entries[index].response = response
+    }
+
+    /// The oldest request, if its answer is known.
+    mutating func popAnswered() -> (entry: Entry, response: TrackResponse)? {
+        guard let entry = self.entries.first, let response = entry.response else { return nil }
+        self.entries.removeFirst()
+        self.first += 1
+        return (entry, response)
+    }
+
+    mutating func removeAll() {
+        self.first += self.entries.count
+        self.entries.removeAll()
+    }
+}

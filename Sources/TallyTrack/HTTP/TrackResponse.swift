@@ -1,0 +1,11 @@
+/// What a request to /track is answered.
+enum TrackResponse {
+    case counted
+    /// A batch; the sum of its counts.
+    case countedAll(Int64)
+    case problem(Problem)
+    /// HEAD: what GET would say, without counting and without a body.
+    case head
+    /// OPTIONS: the methods.
+    case options
+}

@@ -1,0 +1,33 @@
+import ArgumentParser
+import Logging
+import TallyConfig
+import TallyServer
+
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Take counts, flush them, and answer for them, until told to stop.",
+        discussion: """
+            Examples:
+              tally serve
+              tally serve --port 9000 --redis-url redis://127.0.0.1:6379 --mongodb-uri mongodb://127.0.0.1:27017/tally
+            """)
+
+    @OptionGroup var options: SettingOptions
+
+    func run() async throws {
+        try await reporting {
+            let settings = try self.options.load()
+            let logger = Logger(settings)
+            for warning in settings.warnings { logger.warning("\(warning)") }
+            let app = try await App.build(settings, logger: logger) { service in
+                // A banner in JSON lines would be noise to the machine that reads them.
+                if settings.logFormat == .text { print(Banner.text(service, settings, version: Tally.version)) }
+                logger.info("started", metadata: [
+                    "url": "\(service.url)", "buffer": "\(service.storage.buffer.kind)",
+                    "store": "\(service.storage.store.kind)", "version": "\(Tally.version)",
+                ])
+            }
+            try await app.run()
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import ArgumentParser
+import Logging
+import TallyConfig
+import TallyServer
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// The settings as flags, the same for every command. The table of settings is TallyConfig's; a flag is the key in
+/// lower case with hyphens.
+struct SettingOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Read this file instead of .env.", valueName: "path"))
+    var envFile: String?
+
+    @Option(help: "Where to listen.") var host: String?
+    @Option(help: "Where to listen.") var port: String?
+    @Option(help: "Buffer; without it, embedded.") var redisURL: String?
+    @Option(help: "What every key in Redis begins with.") var redisKeyPrefix: String?
+    @Option(name: .customLong("mongodb-uri"), help: "Store; without it, embedded.") var mongoDBURI: String?
+    @Option(help: "Folder of the embedded files.") var dataDir: String?
+    @Option(help: "When to flush: crontab fields, UTC.") var flushSchedule: String?
+    @Option(name: .customLong("track-allowed-ips"), help: "Who may call /track.") var trackAllowedIPs: String?
+    @Option(name: .customLong("read-allowed-ips"), help: "Who may read.") var readAllowedIPs: String?
+    @Option(help: "Whose X-Forwarded-For is believed.") var trustedProxies: String?
+    @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel: String?
+    @Option(help: "text or json.") var logFormat: String?
+
+    /// - Throws: `SettingsError`.
+    func load() throws(SettingsError) -> Settings {
+        let given: [(SettingKey, String?)] = [
+            (.host, self.host), (.port, self.port), (.redisURL, self.redisURL), (.redisKeyPrefix, self.redisKeyPrefix),
+            (.mongoDBURI, self.mongoDBURI), (.dataDirectory, self.dataDir), (.flushSchedule, self.flushSchedule),
+            (.trackAllowedIPs, self.trackAllowedIPs), (.readAllowedIPs, self.readAllowedIPs),
+            (.trustedProxies, self.trustedProxies), (.logLevel, self.logLevel), (.logFormat, self.logFormat),
+        ]
+        var flags: [String: String] = [:]
+        for (key, value) in given { flags[key.rawValue] = value }
+        return try Settings.load(
+            flags: flags, environment: Environment.current,
+            envFile: self.envFile.map { .named(path: $0) } ?? .inWorkingFolder)
+    }
+}
+
+enum Environment {
+    /// The environment of this process.
+    static var current: [String: String] {
+        var variables: [String: String] = [:]
+        var entry = environ
+        while let text = entry.pointee {
+            let pair = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if pair.count == 2 { variables[String(pair[0])] = String(pair[1]) }
+            entry += 1
+        }
+        return variables
+    }
+}
+
+extension Logger {
+    /// The one logger of a command.
+    init(_ settings: Settings) {
+        let level = Logger.Level(rawValue: settings.logLevel.rawValue) ?? .info
+        let format = LineLogHandler.Format(rawValue: settings.logFormat.rawValue) ?? .text
+        self.init(label: "tally") { LineLogHandler(label: $0, format: format, level: level) }
+    }
+}

@@ -1,0 +1,45 @@
+// Foundation to read the file at the root of the repository.
+import Foundation
+import Testing
+
+@testable import TallyConfig
+
+@Suite struct EnvExampleTests {
+    /// From this file to the root: TallyConfigTests, Tests.
+    private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appendingPathComponent(".env.example")
+
+    @Test(".env.example is what the table of keys renders")
+    func fileIsCurrent() throws {
+        if ProcessInfo.processInfo.environment["TALLY_UPDATE_EXAMPLES"] == "1" {
+            try Data(EnvExample.render().utf8).write(to: Self.file)
+        }
+        let written = try? Data(contentsOf: Self.file)
+        #expect(
+            written == Data(EnvExample.render().utf8),
+            "write it anew with TALLY_UPDATE_EXAMPLES=1 swift test --filter EnvExampleTests")
+    }
+
+    @Test("as it is, it sets nothing")
+    func setsNothing() throws {
+        #expect(try DotEnv.parse(EnvExample.render()).isEmpty)
+    }
+
+    @Test("with every key uncommented it is a configuration without warnings, and names every key once")
+    func uncommented() throws {
+        let text = EnvExample.render().split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            line.hasPrefix("#") && !line.hasPrefix("# ") ? line.dropFirst() : line
+        }.joined(separator: "\n")
+        #expect(try DotEnv.parse(text).map(\.key) == SettingKey.all.map(\.name))
+        let settings = try load(file: text)
+        #expect(settings.warnings.isEmpty)
+        #expect(settings.port == 8080)
+        #expect(settings.redis?.password == "password")
+    }
+
+    @Test("its lines fit a terminal of 100 columns, but for values")
+    func width() {
+        let lines = EnvExample.render().split(separator: "\n").filter { $0.hasPrefix("# ") }
+        #expect(lines.allSatisfy { $0.count <= 100 })
+    }
+}

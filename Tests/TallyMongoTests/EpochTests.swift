@@ -1,0 +1,125 @@
+import TallyCore
+import TallyMongo
+import TallyTestSupport
+import Testing
+
+@Suite("Epochs and their marks")
+struct EpochTests {
+    @Test("two buffers' batches of one document are counted side by side")
+    func interleaved() async throws {
+        let database = try await Database.fresh()
+        let (one, two) = (Epoch.random(), Epoch.random())
+        try await database.withStore { store in
+            for number in 1...3 {
+                for epoch in [one, two] {
+                    let next = batch(epoch, Int64(number), [counts("acme", "cta", [("A", 1)])])
+                    try await store.apply(next)
+                    try await store.apply(next)
+                }
+            }
+            #expect(try await store.metrics(client: "acme", test: nil)?.tests.first?.total == 6)
+        }
+        let applied = try #require(try await database.document("acme", "cta")?["applied"]?.document)
+        #expect(applied[one.description] == .int64(3))
+        #expect(applied[two.description] == .int64(3))
+        #expect(applied.fields.count == 2)
+    }
+
+    @Test("a closed epoch is recorded once, and its marks go with the next update")
+    func pruning() async throws {
+        let database = try await Database.fresh()
+        let (old, new) = (Epoch.random(), Epoch.random())
+        try await database.withStore { store in
+            try await store.apply(
+                batch(old, 1, [counts("acme", "cta", [("A", 1)]), counts("acme", "idle", [("A", 1)])]))
+            try await store.close(old)
+            let closedAt = try await database.epoch(old)?["closedAt"]
+            #expect(closedAt != nil)
+            try await store.close(old)
+            #expect(try await database.epoch(old)?["closedAt"] == closedAt)
+            try await store.apply(batch(new, 1, [counts("acme", "cta", [("A", 1)])]))
+        }
+        #expect(
+            try await database.document("acme", "cta")?["applied"] == [new.description: .int64(1), "floor": .int64(1)])
+        #expect(try await database.document("acme", "idle")?["applied"] == [old.description: .int64(1)])
+        let hourly = try await database.server.documents(database: database.name, collection: "acme.hourly")
+        #expect(hourly.map { $0["applied"]?.document?.names.contains(old.description) } == [false, true])
+    }
+
+    @Test("a flusher that comes late with a batch of a closed epoch changes no document, pruned or not")
+    func late() async throws {
+        let database = try await Database.fresh()
+        let (old, new) = (Epoch.random(), Epoch.random())
+        let late = batch(old, 1, [counts("acme", "cta", [("A", 1)]), counts("acme", "idle", [("A", 1)])])
+        try await database.withStore { store in
+            try await store.apply(late)
+            try await store.close(old)
+            try await store.apply(batch(new, 1, [counts("acme", "cta", [("A", 1)])]))
+            let before = try await database.server.documents(database: database.name, collection: "acme")
+            try await store.apply(late)
+            // And where it had read the ledger before all of this happened.
+            try await database.rewind(old)
+            try await store.apply(late)
+            #expect(try await database.server.documents(database: database.name, collection: "acme") == before)
+            #expect(before.map { $0["total"] } == [.int64(2), .int64(1)])
+        }
+    }
+
+    @Test("a batch beyond a closed epoch's last one stays pending, and the operator is told")
+    func beyondTheEnd() async throws {
+        let database = try await Database.fresh()
+        let epoch = Epoch.random()
+        try await database.withStore { store in
+            try await store.apply(batch(epoch, 1, [counts("acme", "cta", [("A", 1)])]))
+            try await store.close(epoch)
+            let failure = await #expect(throws: StoreError.self) {
+                try await store.apply(batch(epoch, 2, [counts("acme", "cta", [("A", 1)])]))
+            }
+            #expect(failure?.code == .malformed)
+            #expect(try await store.metrics(client: "acme", test: nil)?.tests.first?.total == 1)
+        }
+    }
+
+    @Test("marks are pruned only below the oldest epoch that is still open")
+    func oldestOpen() async throws {
+        let database = try await Database.fresh()
+        let (open, closed, new) = (Epoch.random(), Epoch.random(), Epoch.random())
+        let document = [counts("acme", "cta", [("A", 1)])]
+        try await database.withStore { store in
+            for epoch in [open, closed] { try await store.apply(batch(epoch, 1, document)) }
+            try await store.close(closed)
+            try await store.apply(batch(new, 1, document))
+            let applied = try #require(try await database.document("acme", "cta")?["applied"]?.document)
+            #expect(Set(applied.names) == [open.description, closed.description, new.description])
+            try await store.apply(batch(open, 2, document))
+            try await store.close(open)
+            try await store.apply(batch(new, 2, document))
+            #expect(try await store.metrics(client: "acme", test: nil)?.tests.first?.total == 5)
+        }
+        let applied = try #require(try await database.document("acme", "cta")?["applied"]?.document)
+        #expect(applied.fields.count == 2)
+        #expect(applied["floor"] == .int64(2))
+        #expect(applied[new.description] == .int64(2))
+    }
+
+    @Test("a document's marks stay few, however many epochs come and go")
+    func bounded() async throws {
+        let database = try await Database.fresh()
+        try await database.withStore { store in
+            for _ in 0..<50 {
+                let epoch = Epoch.random()
+                try await store.apply(batch(epoch, 1, [counts("acme", "cta", [("A", 1)])]))
+                try await store.close(epoch)
+            }
+            #expect(try await store.metrics(client: "acme", test: nil)?.tests.first?.total == 50)
+        }
+        #expect(try await database.document("acme", "cta")?["applied"]?.document?.fields.count == 2)
+    }
+
+    @Test("closing an epoch that nothing was applied of does nothing")
+    func unknown() async throws {
+        let database = try await Database.fresh()
+        try await database.withStore { store in try await store.close(.random()) }
+        #expect(try await database.server.documents(database: database.name, collection: "tally.epochs").isEmpty)
+    }
+}

@@ -1,0 +1,161 @@
+public import Foundation
+import Synchronization
+
+/// The built `tally` program, serving, with a folder for its data of its own.
+///
+/// It is killed when the last reference goes, and at the latest with the test process.
+public final class TallyProcess: Sendable {
+    private let process = Mutex<ServerProcess?>(nil)
+    private let folder: TemporaryDirectory
+    private let executable: String
+    private let arguments: [String]
+    private let settings: [String: String]
+
+    public let port: Int
+
+    /// Starts it and waits until `/livez` answers.
+    ///
+    /// - Parameters:
+    ///   - settings: environment variables on top of `HOST`, `PORT`, `DATA_DIR` and a quiet log; those of the tests that
+    ///     are settings of tally are not passed on. They win.
+    ///   - arguments: further arguments after `serve`.
+    /// - Throws: `TestSupportError` where it was not built, or does not come up; its text ends with its log.
+    public static func start(_ settings: [String: String] = [:], arguments: [String] = []) async throws -> TallyProcess
+    {
+        let executable = try self.findExecutable()
+        // A port that the caller names is meant; one that is chosen here may be taken by somebody else meanwhile.
+        if let named = settings["PORT"], let port = Int(named), port != 0 {
+            return try await self.launched(executable, port, settings, arguments)
+        }
+        let port = try FreePort.next()
+        return try await self.launched(executable, port, settings, arguments)
+    }
+
+    private static func launched(
+        _ executable: String, _ port: Int, _ settings: [String: String], _ arguments: [String]
+    ) async throws -> TallyProcess {
+        let tally = try TallyProcess(executable: executable, port: port, settings: settings, arguments: arguments)
+        try await tally.launch()
+        return tally
+    }
+
+    /// `$TALLY_BINARY`, else the one beside the running test program.
+    static func findExecutable() throws -> String {
+        try Executable.find(
+            variable: "TALLY_BINARY", candidates: [Executable.buildFolder.appendingPathComponent("tally").path],
+            advice: "Build it before the tests: swift build --build-tests (`make test` does), or set TALLY_BINARY.")
+    }
+
+    private init(executable: String, port: Int, settings: [String: String], arguments: [String]) throws {
+        self.executable = executable
+        self.port = port
+        self.folder = try TemporaryDirectory("tally")
+        self.arguments = arguments
+        var all = [
+            "HOST": "127.0.0.1", "DATA_DIR": self.folder.url.appendingPathComponent("data").path, "LOG_LEVEL": "info",
+        ]
+        all.merge(settings) { $1 }
+        all["PORT"] = String(port)
+        self.settings = all
+    }
+
+    /// Only what a program needs in general: a REDIS_URL in the shell of whoever runs the tests must not reach it.
+    private var environment: [String: String] {
+        let kept = ["PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SWIFT_BACKTRACE"]
+        return ProcessInfo.processInfo.environment.filter { kept.contains($0.key) }.merging(self.settings) { $1 }
+    }
+
+    public var baseURL: String { "http://127.0.0.1:\(self.port)" }
+
+    /// Where its files lie.
+    public var dataDirectory: URL { URL(fileURLWithPath: self.settings["DATA_DIR"] ?? self.folder.path) }
+
+    /// Everything it has written, over all starts.
+    public var log: String { self.running?.log ?? "" }
+
+    public var isRunning: Bool { self.running?.isRunning ?? false }
+
+    public var pid: Int32? { self.running?.pid }
+
+    private var running: ServerProcess? { self.process.withLock { $0 } }
+
+    // MARK: Life
+
+    /// Ends it without a chance to finish anything.
+    public func kill() async throws { try await self.end(SIGKILL, within: .seconds(30)) }
+
+    /// Asks it to stop (SIGTERM), and waits.
+    /// - Returns: its exit code; nil where a signal ended it.
+    @discardableResult
+    public func terminate(within limit: Duration = .seconds(60)) async throws -> Int32? {
+        guard case .code(let code) = try await self.end(SIGTERM, within: limit) else { return nil }
+        return code
+    }
+
+    /// Sends any signal and does not wait.
+    public func send(_ signal: Int32) { self.running?.kill(signal) }
+
+    /// Waits until it has ended by itself.
+    @discardableResult
+    public func waitUntilExit(within limit: Duration = .seconds(60)) async throws -> ServerProcess.Exit {
+        guard let process = self.running else { throw TestSupportError("tally was not started") }
+        return try await process.waitUntilExit(within: limit)
+    }
+
+    /// Starts it again with the same settings, port and data; kills it first where it still runs.
+    public func restart() async throws {
+        if self.isRunning { try await self.kill() }
+        try await self.launch()
+    }
+
+    /// Freezes it.
+    public func pause() { self.running?.kill(SIGSTOP) }
+
+    public func resume() { self.running?.kill(SIGCONT) }
+
+    @discardableResult
+    private func end(_ signal: Int32, within limit: Duration) async throws -> ServerProcess.Exit {
+        guard let process = self.running else { throw TestSupportError("tally was not started") }
+        process.kill(signal)
+        process.kill(SIGCONT)
+        return try await process.waitUntilExit(within: limit)
+    }
+
+    private func launch() async throws {
+        let process = try await ServerProcess.start(
+            self.executable, ["serve"] + self.arguments, environment: self.environment, directory: self.folder.url,
+            logFile: self.folder.url.appendingPathComponent("tally.log"))
+        self.process.withLock { $0 = process }
+        try await process.wait(within: .seconds(30), "tally to answer on port \(self.port)") {
+            try await TestConnection.once(port: self.port, .GET, "/livez").status == 200 && process.isRunning
+        }
+    }
+
+    // MARK: Other commands
+
+    /// Runs another command of the program with the same settings to its end, such as `["flush"]`.
+    /// - Returns: how it ended, and what it wrote to standard output and standard error.
+    public func run(_ arguments: [String], within limit: Duration = .seconds(60)) async throws -> (
+        exit: ServerProcess.Exit, output: String
+    ) {
+        try await Self.run(arguments, environment: self.environment, directory: self.folder.url, within: limit)
+    }
+
+    /// Runs a command of the program with these settings alone.
+    public static func run(
+        _ arguments: [String], settings: [String: String], within limit: Duration = .seconds(60)
+    ) async throws -> (exit: ServerProcess.Exit, output: String) {
+        let folder = try TemporaryDirectory("tally-command")
+        return try await self.run(arguments, environment: settings, directory: folder.url, within: limit)
+    }
+
+    private static func run(
+        _ arguments: [String], environment: [String: String], directory: URL, within limit: Duration
+    ) async throws -> (exit: ServerProcess.Exit, output: String) {
+        let log = directory.appendingPathComponent("command-\(UUID().uuidString).log")
+        let process = try await ServerProcess.start(
+            self.findExecutable(), arguments, environment: environment, directory: directory, logFile: log)
+        let exit = try await process.waitUntilExit(within: limit)
+        return (exit, process.log)
+    }
+}
