@@ -5,8 +5,8 @@
 
 #include <mongoc/mongoc.h>
 
-// Sends a command to the primary; a write waits for its write concern and is sent again once where the connection
-// broke (http://mongoc.org/libmongoc/1.23.1/mongoc_client_write_command_with_opts.html).
+// Sends a command to the primary; a write waits for its write concern. The driver does not send either again by itself
+// (http://mongoc.org/libmongoc/1.23.1/mongoc_client_write_command_with_opts.html).
 // `reply` becomes the server's answer, to be freed with bson_free, or NULL where there is none.
 // Returns false where the driver or the server reports an error; `error` then says which.
 static inline bool tally_mongoc_command (mongoc_client_t *client, const char *database, bool is_write,

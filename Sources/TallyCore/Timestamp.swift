@@ -7,7 +7,14 @@ import Darwin
 /// Moments as text, and the clock.
 public enum Timestamp {
     /// Now, in whole seconds since 1970.
-    public static func now() -> Int64 { Int64(time(nil)) }
+    ///
+    /// Not `time(2)`: on Linux that lags behind the clock by up to a timer tick, and a job that is due on the minute
+    /// would find the minute before.
+    @Sendable public static func now() -> Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Int64(now.tv_sec)
+    }
 
     /// `2026-11-22T10:45:00Z` (RFC 3339).
     public static func iso8601(_ secondsSince1970: Int64) -> String {

@@ -129,7 +129,9 @@ private struct BSONReader {
 
     private mutating func integer<Value: FixedWidthInteger>(as: Value.Type) throws(BSONFault) -> Value {
         var value: Value = 0
-        for byte in try self.take(MemoryLayout<Value>.size).reversed() { value = value << 8 | Value(truncatingIfNeeded: byte) }
+        for byte in try self.take(MemoryLayout<Value>.size).reversed() {
+            value = value << 8 | Value(truncatingIfNeeded: byte)
+        }
         return value
     }
 

@@ -130,7 +130,8 @@ struct BatchWriter: Sendable {
     }
 
     private func report(
-        _ refused: [(document: DocumentCounts, fault: WriteReply.Fault)], first: WriteReply.Fault, in collection: String,
+        _ refused: [(document: DocumentCounts, fault: WriteReply.Fault)], first: WriteReply.Fault,
+        in collection: String,
         of batch: BatchID
     ) -> StoreError {
         for (document, fault) in refused {
@@ -141,7 +142,9 @@ struct BatchWriter: Sendable {
                     "code": "\(fault.code)", "error": "\(fault.message)",
                 ])
         }
-        let transient = refused.contains { MongoError.isTransient(serverCode: $0.fault.code) || $0.fault.isDuplicateKey }
+        let transient = refused.contains {
+            MongoError.isTransient(serverCode: $0.fault.code) || $0.fault.isDuplicateKey
+        }
         return StoreError(
             transient ? .unavailable : .refused,
             "MongoDB at \(self.driver.hosts): could not apply batch \(batch) to \(refused.count) documents of the "

@@ -80,6 +80,7 @@ final class MongoDriver: Sendable {
 /// (http://mongoc.org/libmongoc/1.23.1/mongoc_client_pool_t.html), and the pointer never changes.
 private final class ClientPool: @unchecked Sendable {
     let pointer: OpaquePointer
+    let retriesWrites: Bool
 
     init(_ uri: MongoURI) throws(MongoError) {
         var error = bson_error_t()
@@ -87,6 +88,7 @@ private final class ClientPool: @unchecked Sendable {
             throw MongoError(error, labels: [], attempted: "prepare connections")
         }
         self.pointer = pointer
+        self.retriesWrites = uri.retriesWrites
         // Version 2 tells the server's error numbers from the driver's.
         mongoc_client_pool_set_error_api(pointer, MONGOC_ERROR_API_VERSION_2)
     }
@@ -111,11 +113,18 @@ struct MongoConnection: ~Copyable {
 
     deinit { mongoc_client_pool_push(self.pool.pointer, self.client) }
 
-    /// Sends a write command to the primary and waits until a majority of the members have it in their journals.
+    /// Sends a write command to the primary and waits until a majority of the members have it in their journals. Where
+    /// the connection breaks or the primary steps down, sends it once more: so it must be one that does no harm twice,
+    /// as all of tally's are.
     /// - Parameter attempted: what the command does, to follow "could not".
     /// - Returns: the reply. Single statements may have failed: `WriteReply`.
     func write(_ command: BSONDocument, attempted: String) throws(MongoError) -> BSONDocument {
-        try self.send(command, isWrite: true, options: Self.acknowledged, attempted: attempted)
+        do throws(MongoError) {
+            return try self.send(command, isWrite: true, options: Self.acknowledged, attempted: attempted)
+        } catch {
+            guard self.pool.retriesWrites, error.isWorthASecondAttempt else { throw error }
+            return try self.send(command, isWrite: true, options: Self.acknowledged, attempted: attempted)
+        }
     }
 
     /// Sends one update statement.
@@ -150,7 +159,8 @@ struct MongoConnection: ~Copyable {
         defer { mongoc_collection_destroy(collection) }
         let opened = pipeline.withBytes { pipeline in
             Self.ofMajority.withBytes { options in
-                tally_mongoc_aggregate(collection, pipeline.baseAddress, pipeline.count, options.baseAddress, options.count)
+                tally_mongoc_aggregate(
+                    collection, pipeline.baseAddress, pipeline.count, options.baseAddress, options.count)
             }
         }
         guard let cursor = opened else {
@@ -231,7 +241,8 @@ extension MongoError {
             switch error.domain {
             case MONGOC_ERROR_SERVER_SELECTION.rawValue: .serverSelection
             case MONGOC_ERROR_STREAM.rawValue: .connection
-            case MONGOC_ERROR_CLIENT.rawValue where error.code == MONGOC_ERROR_CLIENT_AUTHENTICATE.rawValue: .authentication
+            case MONGOC_ERROR_CLIENT.rawValue where error.code == MONGOC_ERROR_CLIENT_AUTHENTICATE.rawValue:
+                .authentication
             case MONGOC_ERROR_SCRAM.rawValue, MONGOC_ERROR_SASL.rawValue: .authentication
             case MONGOC_ERROR_SERVER.rawValue: .server
             case MONGOC_ERROR_WRITE_CONCERN.rawValue: .writeConcern

@@ -48,6 +48,10 @@ struct MongoError: Error, Sendable {
         }
     }
 
+    /// Whether the same command may succeed at once: the connection broke, or the server said that another primary is
+    /// being found. Where no server can be found, the driver has looked long enough already.
+    var isWorthASecondAttempt: Bool { self.domain == .connection || self.labels.contains("RetryableWriteError") }
+
     /// Whether a server's error says that it is away, busy with an election, or going down.
     /// Source: https://github.com/mongodb/specifications/blob/master/source/retryable-writes/retryable-writes.md
     /// and, for the names, https://www.mongodb.com/docs/manual/reference/error-codes/

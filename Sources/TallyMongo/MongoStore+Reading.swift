@@ -95,7 +95,9 @@ extension MongoStore {
 extension TestMetrics {
     fileprivate init(_ document: BSONDocument, of client: Name) throws(MongoError) {
         do throws(BSONFault) {
-            guard case .string(let test) = try document.value("_id") else { throw BSONFault(what: "_id is not a string") }
+            guard case .string(let test) = try document.value("_id") else {
+                throw BSONFault(what: "_id is not a string")
+            }
             self.init(
                 test: Name(test),
                 variations: try Self.variations(document.subdocument("variations")),
@@ -134,7 +136,9 @@ extension TestMetrics {
 
 extension BSONDocument {
     fileprivate func wholeNumber(_ key: String) throws(BSONFault) -> Int64 {
-        guard let number = try self.value(key)?.wholeNumber else { throw BSONFault(what: "\(key) is not a whole number") }
+        guard let number = try self.value(key)?.wholeNumber else {
+            throw BSONFault(what: "\(key) is not a whole number")
+        }
         return number
     }
 

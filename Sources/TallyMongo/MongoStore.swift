@@ -57,7 +57,8 @@ public final class MongoStore: CounterStore {
             self.logger.warning(
                 "batches of this epoch are missing from the store: was it restored from a backup? Their counts are lost to it",
                 metadata: [
-                    "epoch": "\(batch.id.epoch)", "lastApplied": "\(record.lastNumber)", "applying": "\(batch.id.number)",
+                    "epoch": "\(batch.id.epoch)", "lastApplied": "\(record.lastNumber)",
+                    "applying": "\(batch.id.number)",
                 ])
         }
         let update = CountUpdate(
@@ -91,7 +92,8 @@ public final class MongoStore: CounterStore {
             let hello = try connection.command(BSONWriter.document { $0.int32("hello", 1) }, attempted: attempted)
             guard case .bool(true) = try? hello.value("isWritablePrimary") else {
                 throw MongoError(
-                    .serverSelection, code: 0, message: "the server that answered takes no writes", attempted: attempted)
+                    .serverSelection, code: 0, message: "the server that answered takes no writes", attempted: attempted
+                )
             }
         }
     }

@@ -12,6 +12,8 @@ final class MongoURI {
     let database: String
     /// The hosts, as `host:port`, separated by commas; for logs and errors.
     let hosts: String
+    /// Whether a write whose answer was lost may be sent again at once: `retryWrites`, else true.
+    var retriesWrites: Bool { mongoc_uri_get_option_as_bool(self.pointer, MONGOC_URI_RETRYWRITES, true) }
 
     /// - Throws: `StoreError` with the driver's words where the text is no connection string. Never with the password.
     init(_ text: String, logger: Logger) throws(StoreError) {
@@ -45,9 +47,6 @@ final class MongoURI {
         self.setDefault(MONGOC_URI_SERVERSELECTIONTIMEOUTMS, 3_000)
         self.setDefault(MONGOC_URI_CONNECTTIMEOUTMS, 3_000)
         self.setDefault(MONGOC_URI_SOCKETTIMEOUTMS, 30_000)
-        if !mongoc_uri_has_option(pointer, MONGOC_URI_RETRYWRITES) {
-            mongoc_uri_set_option_as_bool(pointer, MONGOC_URI_RETRYWRITES, true)
-        }
         if mongoc_uri_get_appname(pointer) == nil { mongoc_uri_set_appname(pointer, "tally") }
     }
 
@@ -74,7 +73,9 @@ final class MongoURI {
         var next = mongoc_uri_get_hosts(uri)
         while let host = next {
             hosts.append(
-                withUnsafeBytes(of: host.pointee.host_and_port) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+                withUnsafeBytes(of: host.pointee.host_and_port) {
+                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                })
             next = UnsafePointer(host.pointee.next)
         }
         return hosts.joined(separator: ",")

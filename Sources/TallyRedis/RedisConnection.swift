@@ -1,3 +1,8 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -126,7 +131,7 @@ final class RedisConnection {
                 return "the name \(error.host) cannot be resolved (\(dns))"
             }
             return error.connectionErrors.first.map { self.reason($0.error) } ?? "no address answered"
-        case let error as IOError: return IOError(errnoCode: error.errnoCode, reason: "connect").description
+        case let error as IOError: return String(cString: strerror(error.errnoCode))
         case ChannelError.connectTimeout(let after): return "no answer within \(after.nanoseconds / 1_000_000) ms"
         default: return "\(error)"
         }

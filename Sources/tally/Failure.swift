@@ -45,9 +45,14 @@ private func fail(_ text: String, _ status: Int32) -> ExitCode {
 }
 
 /// Prints a line to standard error.
-func printError(_ text: String) {
+func printError(_ text: String) { writeLine(text, to: STDERR_FILENO) }
+
+/// Prints a line to standard output at once, also where that is a file or a pipe.
+func printNow(_ text: String) { writeLine(text, to: STDOUT_FILENO) }
+
+private func writeLine(_ text: String, to descriptor: Int32) {
     let line = Array((text + "\n").utf8)
-    _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    _ = line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
 }
 
 /// Whether standard output is a terminal, and so a person.

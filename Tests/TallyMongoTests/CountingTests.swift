@@ -65,8 +65,10 @@ struct CountingTests {
 
     /// Names that mean something to MongoDB, that Swift takes for equal, or that meet the encoding.
     static let hurtful: [Name] = [
-        "a.b", "$set", "$$ROOT", "$", ".", "..", "0", "-1", "_id", "__proto__", "%41", "%", "%zz", "a b", "floor", "view",
-        "caf\u{E9}", "cafe\u{301}", "👩‍👩‍👧", "\"'\\{}[]", "applied", "日本語", "A", "a", Name(String(repeating: "é", count: 32)),
+        "a.b", "$set", "$$ROOT", "$", ".", "..", "0", "-1", "_id", "__proto__", "%41", "%", "%zz", "a b", "floor",
+        "view",
+        "caf\u{E9}", "cafe\u{301}", "👩‍👩‍👧", "\"'\\{}[]", "applied", "日本語", "A", "a",
+        Name(String(repeating: "é", count: 32)),
     ]
 
     @Test("names come back as they went in, byte for byte, whatever they hold")
@@ -81,7 +83,9 @@ struct CountingTests {
                         DocumentCounts.Count(variation: name, event: .view, count: Int64(1 + index + place)),
                         DocumentCounts.Count(variation: "A", event: name, count: Int64(100 + place)),
                     ]
-                }.filter { !($0.variation == "A" && $0.event == .view) }.sorted { ($0.variation, $0.event) < ($1.variation, $1.event) })
+                }.filter { !($0.variation == "A" && $0.event == .view) }.sorted {
+                    ($0.variation, $0.event) < ($1.variation, $1.event)
+                })
         }
         let metrics = try await database.withStore { store in
             try await store.apply(batch(epoch, 1, documents))
@@ -100,7 +104,9 @@ struct CountingTests {
             let others = Self.hurtful.enumerated().filter { $0.element != .view }
             #expect(
                 test.events
-                    == others.map { .init(name: $0.element, variations: [.init(name: "A", count: Int64(2 * (100 + $0.offset)))]) }
+                    == others.map {
+                        .init(name: $0.element, variations: [.init(name: "A", count: Int64(2 * (100 + $0.offset)))])
+                    }
                     .sorted { $0.name < $1.name })
             #expect(test.total == test.variations.reduce(0) { $0 + $1.count })
         }
@@ -173,7 +179,9 @@ struct CountingTests {
         let epoch = Epoch.random()
         let clients = (0..<5).map { Name("client\($0)") }
         let documents = clients.flatMap { client in
-            (0..<300).map { counts(client, Name("test \($0)"), [("A", Int64($0) + 1), ("B", 1)], purchase: [("A", 1)]) }
+            (0..<300).map {
+                counts(client, Name("test \($0)"), [("A", Int64($0) + 1), ("B", 1)], purchase: [("A", 1)])
+            }
         }
         try await database.withStore { store in
             try await store.apply(batch(epoch, 1, documents))
@@ -184,7 +192,8 @@ struct CountingTests {
                     == clients.map { "\($0) 300 \(expected)" })
         }
         #expect(
-            try await database.server.command(["count": "client4.hourly"], database: database.name)["n"]?.integer == 300)
+            try await database.server.command(["count": "client4.hourly"], database: database.name)["n"]?.integer == 300
+        )
     }
 
     @Test("an update that does not fit one command is split")
@@ -193,9 +202,11 @@ struct CountingTests {
         let epoch = Epoch.random()
         // 30 documents, 400 counters each, names of 64 bytes that triple in length: about 20 MB of statements.
         let documents = (0..<30).map { test in
-            counts("acme", Name("test\(test)"), (0..<400).map { place in
-                (Name(String(repeating: "é", count: 30) + "\(1000 + place)"), 1)
-            })
+            counts(
+                "acme", Name("test\(test)"),
+                (0..<400).map { place in
+                    (Name(String(repeating: "é", count: 30) + "\(1000 + place)"), 1)
+                })
         }
         try await database.withStore { store in
             try await store.apply(batch(epoch, 1, documents))

@@ -8,8 +8,9 @@ struct FailureTests {
     @Test(
         "a connection string that is none is refused in words, without the password",
         arguments: [
-            "", "localhost", "redis://127.0.0.1:6379", "mongodb://", "mongodb://user:hunter2@", "mongodb://user:hun/ter2@host/db",
-            "mongodb://user:p@hunter2@host/db", "mongodb://user:hunter2%zz@host/db", "mongodb://user:hunter2@host:99999/db",
+            "", "localhost", "redis://127.0.0.1:6379", "mongodb://", "mongodb://user:hunter2@",
+            "mongodb://user:hun/ter2@host/db",
+            "mongodb://user:hunter2%zz@host/db", "mongodb://user:hunter2@host:99999/db",
             "mongodb://user:hunter2@host/db?connectTimeoutMS=soon&tls=perhaps", "mongodb://user:hunter2@host:x/db",
         ])
     func badURI(uri: String) {
@@ -29,9 +30,11 @@ struct FailureTests {
         #expect(log.lines.contains { $0.hasPrefix("warning") && $0.contains("options=w, readpreference") })
     }
 
-    @Test("a server that cannot be reached is reported within 5 s, with its host and without the password")
-    func unreachable() async throws {
-        let store = try MongoStore(uri: "mongodb://user:hunter2@127.0.0.1:1/db", logger: .silent)
+    @Test(
+        "a server that cannot be reached is reported within 5 s, with its host and without the password",
+        arguments: ["mongodb://user:hunter2@127.0.0.1:1/db", "mongodb://user:p@hunter2@127.0.0.1:1/db"])
+    func unreachable(uri: String) async throws {
+        let store = try MongoStore(uri: uri, logger: .silent)
         let clock = ContinuousClock()
         var failure: StoreError?
         let duration = await clock.measure {
@@ -104,7 +107,10 @@ struct FailureTests {
         let epoch = Epoch.random()
         try await database.withStore { store in
             let faults: [(BSONDocument, isRetried: Bool)] = [
-                (["failCommands": ["update"], "writeConcernError": ["code": 64, "errmsg": "waiting timed out"]], false),
+                (
+                    ["failCommands": ["update"], "writeConcernError": ["code": 64, "errmsg": "waiting timed out"]],
+                    false
+                ),
                 (["failCommands": ["update"], "closeConnection": true], true),
                 (["failCommands": ["update"], "errorCode": 11602, "errorLabels": ["RetryableWriteError"]], true),
                 (["failCommands": ["aggregate"], "closeConnection": true], true),
@@ -114,7 +120,8 @@ struct FailureTests {
                 let number = Int64(index + 1)
                 let next = batch(epoch, number, [counts("acme", "cta", [("A", 1)])])
                 try await server.command(
-                    ["configureFailPoint": "failCommand", "mode": ["times": 1], "data": .document(fault)], database: "admin")
+                    ["configureFailPoint": "failCommand", "mode": ["times": 1], "data": .document(fault)],
+                    database: "admin")
                 if isRetried {
                     try await store.apply(next)
                 } else {

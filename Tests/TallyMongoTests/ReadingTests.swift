@@ -80,7 +80,8 @@ struct ReadingTests {
     @Test(
         "what tally does not write is said, not guessed",
         arguments: [
-            ["variations": ["A": "five"]], ["variations": ["A": .double(1.5)]], ["variations": 5], ["events": ["buy": 1]],
+            ["variations": ["A": "five"]], ["variations": ["A": .double(1.5)]], ["variations": 5],
+            ["events": ["buy": 1]],
             ["variations": ["a b": .int64(1)]], ["total": .null], ["updatedAt": .int64(5)], ["firstTrackedAt": "today"],
         ] as [BSONDocument])
     func malformed(change: BSONDocument) async throws {
@@ -88,7 +89,9 @@ struct ReadingTests {
         try await database.withStore { store in
             try await store.apply(batch(.random(), 1, [counts("acme", "cta", [("A", 1)])]))
             try await database.change("acme", id: "cta", ["$set": .document(change)])
-            let failure = await #expect(throws: StoreError.self) { _ = try await store.metrics(client: "acme", test: nil) }
+            let failure = await #expect(throws: StoreError.self) {
+                _ = try await store.metrics(client: "acme", test: nil)
+            }
             #expect(failure?.code == .malformed)
         }
     }

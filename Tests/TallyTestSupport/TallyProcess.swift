@@ -23,17 +23,8 @@ public final class TallyProcess: Sendable {
     public static func start(_ settings: [String: String] = [:], arguments: [String] = []) async throws -> TallyProcess
     {
         let executable = try self.findExecutable()
-        // A port that the caller names is meant; one that is chosen here may be taken by somebody else meanwhile.
-        if let named = settings["PORT"], let port = Int(named), port != 0 {
-            return try await self.launched(executable, port, settings, arguments)
-        }
-        let port = try FreePort.next()
-        return try await self.launched(executable, port, settings, arguments)
-    }
-
-    private static func launched(
-        _ executable: String, _ port: Int, _ settings: [String: String], _ arguments: [String]
-    ) async throws -> TallyProcess {
+        let named = settings["PORT"].flatMap { Int($0) } ?? 0
+        let port = try named == 0 ? FreePort.next() : named
         let tally = try TallyProcess(executable: executable, port: port, settings: settings, arguments: arguments)
         try await tally.launch()
         return tally
@@ -60,9 +51,9 @@ public final class TallyProcess: Sendable {
     }
 
     /// Only what a program needs in general: a REDIS_URL in the shell of whoever runs the tests must not reach it.
-    private var environment: [String: String] {
+    private static func environment(_ settings: [String: String]) -> [String: String] {
         let kept = ["PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SWIFT_BACKTRACE"]
-        return ProcessInfo.processInfo.environment.filter { kept.contains($0.key) }.merging(self.settings) { $1 }
+        return ProcessInfo.processInfo.environment.filter { kept.contains($0.key) }.merging(settings) { $1 }
     }
 
     public var baseURL: String { "http://127.0.0.1:\(self.port)" }
@@ -123,7 +114,8 @@ public final class TallyProcess: Sendable {
 
     private func launch() async throws {
         let process = try await ServerProcess.start(
-            self.executable, ["serve"] + self.arguments, environment: self.environment, directory: self.folder.url,
+            self.executable, ["serve"] + self.arguments, environment: Self.environment(self.settings),
+            directory: self.folder.url,
             logFile: self.folder.url.appendingPathComponent("tally.log"))
         self.process.withLock { $0 = process }
         try await process.wait(within: .seconds(30), "tally to answer on port \(self.port)") {
@@ -138,7 +130,8 @@ public final class TallyProcess: Sendable {
     public func run(_ arguments: [String], within limit: Duration = .seconds(60)) async throws -> (
         exit: ServerProcess.Exit, output: String
     ) {
-        try await Self.run(arguments, environment: self.environment, directory: self.folder.url, within: limit)
+        try await Self.run(
+            arguments, environment: Self.environment(self.settings), directory: self.folder.url, within: limit)
     }
 
     /// Runs a command of the program with these settings alone.
@@ -146,7 +139,8 @@ public final class TallyProcess: Sendable {
         _ arguments: [String], settings: [String: String], within limit: Duration = .seconds(60)
     ) async throws -> (exit: ServerProcess.Exit, output: String) {
         let folder = try TemporaryDirectory("tally-command")
-        return try await self.run(arguments, environment: settings, directory: folder.url, within: limit)
+        return try await self.run(
+            arguments, environment: self.environment(settings), directory: folder.url, within: limit)
     }
 
     private static func run(

@@ -21,9 +21,12 @@ struct RefusalLog {
             return
         }
         self.lines += 1
-        var metadata: Logger.Metadata = ["status": "\(problem.status)", "address": "\(address)", "reason": "\(problem.detail)"]
-        if let fault = problem.faults.first { metadata["parameter"] = "\(fault.parameter)" }
-        self.logger.info("request refused", metadata: metadata)
+        let faults = problem.faults.prefix(4).map { "\($0.parameter) \($0.detail)" }.joined(separator: "; ")
+        self.logger.info(
+            "request refused",
+            metadata: [
+                "status": "\(problem.status)", "address": "\(address)", "reason": "\(faults.isEmpty ? problem.detail : faults)",
+            ])
     }
 
     /// Says what was left out in the second that has passed.
