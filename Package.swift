@@ -121,6 +121,9 @@ let package = Package(
         .testTarget(
             name: "TallyRedisTests", dependencies: ["TallyRedis", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "TallyServerTests", dependencies: ["TallyServer", "TallyTestSupport"], swiftSettings: strict),
+            name: "TallyServerTests",
+            dependencies: [
+                "TallyServer", "TallyTestSupport", "tally", .product(name: "GRDB", package: "GRDB.swift"),
+            ], swiftSettings: strict),
     ]
 )

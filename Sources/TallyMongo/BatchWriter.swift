@@ -148,7 +148,7 @@ struct BatchWriter: Sendable {
         return StoreError(
             transient ? .unavailable : .refused,
             "MongoDB at \(self.driver.hosts): could not apply batch \(batch) to \(refused.count) documents of the "
-                + "collection \(collection): \(first.message) (code \(first.code)). The batch stays pending and is applied "
+                + "collection \(collection): \(first.message) (code \(first.code)). It stays pending, to be applied "
                 + "again at the next flush; the log names the documents.")
     }
 }

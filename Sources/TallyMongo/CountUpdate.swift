@@ -5,7 +5,8 @@ import TallyCore
 /// A statement finds its document by `_id` alone, makes it where there is none, and is one pipeline stage, all of whose
 /// expressions see the document as it was:
 ///
-///     {q: {_id: …}, upsert: true, u: [{$replaceWith: {$cond: [GUARD, {$mergeObjects: ["$$ROOT", ADDITIONS]}, "$$ROOT"]}}]}
+///     {q: {_id: …}, upsert: true, u: [
+///         {$replaceWith: {$cond: [GUARD, {$mergeObjects: ["$$ROOT", ADDITIONS]}, "$$ROOT"]}}]}
 ///
 /// GUARD holds where the epoch's ordinal is above `applied.floor` and the mark `applied.<epoch>` below the batch's
 /// number. It must not stand in the filter: with an upsert, a document that the filter excludes is inserted again, and

@@ -50,8 +50,8 @@ struct EpochLedger: Sendable {
         }
         throw StoreError(
             .unavailable,
-            "MongoDB at \(self.driver.hosts): could not register a new epoch in \(Self.collection): other registrations "
-                + "were always first. The batch stays pending.")
+            "MongoDB at \(self.driver.hosts): could not register a new epoch in \(Self.collection): another one was "
+                + "always first. The batch stays pending.")
     }
 
     /// Records that the batch is finished on every document, once, and adds its counts to the epoch's total.

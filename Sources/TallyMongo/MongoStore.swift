@@ -6,12 +6,11 @@ public import TallyCore
 /// Everything that waits for MongoDB waits on threads of the driver's own (`MongoDriver`), so all of this may be called
 /// from anywhere. Needs MongoDB 4.4 or later, a replica set or a single server; uses no transactions.
 ///
-/// | Collection | Document |
-/// | --- | --- |
-/// | `<client>` | `{_id: <test>, variations: {<name>: n}, total, events: {<event>: {<name>: n}}, firstTrackedAt, updatedAt, applied}` |
-/// | `<client>.hourly` | `{_id: {test, day}, hours: {"00"…"23": {<event>: {<variation>: n}}}, updatedAt, applied}` |
-/// | `tally.epochs` | see `EpochLedger` |
-/// | `tally.state` | `{_id: "flush", flushedAt}` |
+/// - `<client>`: `{_id: <test>, variations: {<name>: n}, total, events: {<event>: {<name>: n}}, firstTrackedAt,
+///   updatedAt, applied}`
+/// - `<client>.hourly`: `{_id: {test, day}, hours: {"00"…"23": {<event>: {<variation>: n}}}, updatedAt, applied}`
+/// - `tally.epochs`: see `EpochLedger`
+/// - `tally.state`: `{_id: "flush", flushedAt}`
 ///
 /// `applied` holds for every epoch the number of the last batch that the document has, and a `floor`: nothing of an
 /// epoch up to this ordinal is applied any more.
@@ -50,12 +49,12 @@ public final class MongoStore: CounterStore {
             throw StoreError(
                 .malformed,
                 "MongoDB at \(self.driver.hosts): batch \(batch.id) comes after its epoch was closed at batch "
-                    + "\(record.lastNumber). The batch stays pending. If MongoDB or the buffer was restored from a backup, "
-                    + "look at \(EpochLedger.collection) before going on.")
+                    + "\(record.lastNumber). The batch stays pending. Was MongoDB restored from a backup? "
+                    + "Look at \(EpochLedger.collection) before going on.")
         }
         if batch.id.number > record.lastNumber + 1 {
             self.logger.warning(
-                "batches of this epoch are missing from the store: was it restored from a backup? Their counts are lost to it",
+                "batches of this epoch are missing from the store, and their counts: was it restored from a backup?",
                 metadata: [
                     "epoch": "\(batch.id.epoch)", "lastApplied": "\(record.lastNumber)",
                     "applying": "\(batch.id.number)",

@@ -28,6 +28,12 @@ final class MongoURI {
         self.pointer = pointer
         self.database = mongoc_uri_get_database(pointer).map { String(cString: $0) } ?? "tally"
         self.hosts = Self.hosts(of: pointer)
+        // The driver takes what follows the first @ for the host, and would name it in its messages.
+        if self.hosts.contains("@") {
+            throw StoreError(
+                .refused,
+                "MONGODB_URI is not a connection string: it has an @ in the user or the password. Write it %40.")
+        }
 
         let ignored: [String] = [
             MONGOC_URI_W, MONGOC_URI_JOURNAL, MONGOC_URI_WTIMEOUTMS, MONGOC_URI_READPREFERENCE,

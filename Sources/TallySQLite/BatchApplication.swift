@@ -50,7 +50,8 @@ enum BatchApplication {
         where (document.client, document.test) >= (next.client, next.test) {
             throw StoreError(
                 .malformed,
-                "the documents of batch \(batch.id) are not sorted, so it cannot be applied in parts; nothing of it was")
+                "the documents of batch \(batch.id) are not sorted, so it cannot be applied in parts; nothing of it was"
+            )
         }
         guard let applied else { return batch.documents[...] }
         return batch.documents.drop { ($0.client, $0.test) <= applied }

@@ -80,12 +80,22 @@ struct KnownNames: Sendable {
             try update.run()
         }
 
-        if try self.insert(names.variation(in: bytes), client, test, db, Self.variation, unless: {
-            variations >= Int64(self.bounds.variationsPerTest)
-        }) { return .tooManyVariations }
-        if try self.insert(names.event(in: bytes), client, test, db, Self.event, unless: {
-            events >= Int64(self.bounds.eventsPerTest)
-        }) { return .tooManyEvents }
+        if try self.insert(
+            names.variation(in: bytes), client, test, db, Self.variation,
+            unless: {
+                variations >= Int64(self.bounds.variationsPerTest)
+            })
+        {
+            return .tooManyVariations
+        }
+        if try self.insert(
+            names.event(in: bytes), client, test, db, Self.event,
+            unless: {
+                events >= Int64(self.bounds.eventsPerTest)
+            })
+        {
+            return .tooManyEvents
+        }
         return nil
     }
 

@@ -16,7 +16,9 @@ struct ParsedBatch {
         func variation(in bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
             part(bytes, self.tabs.1 + 1, self.tabs.2)
         }
-        func event(in bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer { part(bytes, self.tabs.2 + 1, self.end) }
+        func event(in bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+            part(bytes, self.tabs.2 + 1, self.end)
+        }
 
         private func part(_ bytes: UnsafeRawBufferPointer, _ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
             UnsafeRawBufferPointer(rebasing: bytes[start..<end])

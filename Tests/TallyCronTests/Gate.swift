@@ -1,66 +1,35 @@
 import Synchronization
+import Testing
 
-/// Holds jobs where a test wants them, and counts them. Does not give way to cancellation.
+/// Holds a job where a test wants it, and counts its arrivals. For one job at a time. Cancellation opens it, so that a
+/// failed test comes to an end.
 final class Gate: Sendable {
-    private struct State {
-        var entered = 0
-        var permits = 0
-        var waiting: [CheckedContinuation<Void, Never>] = []
-        var watchers: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
-    }
+    private let arrivals = Mutex((count: 0, watchers: [AsyncStream<Int>.Continuation]()))
+    private let permits: AsyncStream<Void>
+    private let permit: AsyncStream<Void>.Continuation
 
-    private let state = Mutex(State())
+    init() { (self.permits, self.permit) = AsyncStream.makeStream() }
 
     /// Says that somebody is here, and waits to be let through.
     func pass() async {
-        await withCheckedContinuation { continuation in
-            let resumed = self.state.withLock { state in
-                state.entered += 1
-                let entered = state.entered
-                var resumed = state.watchers.filter { $0.count <= entered }.map(\.continuation)
-                state.watchers.removeAll { $0.count <= entered }
-                if state.permits > 0 {
-                    state.permits -= 1
-                    resumed.append(continuation)
-                } else {
-                    state.waiting.append(continuation)
-                }
-                return resumed
-            }
-            for continuation in resumed { continuation.resume() }
+        self.arrivals.withLock { arrivals in
+            arrivals.count += 1
+            for watcher in arrivals.watchers { watcher.yield(arrivals.count) }
         }
+        for await _ in self.permits { return }
     }
 
     /// Lets one through: who waits, else who comes next.
-    func open() {
-        let resumed = self.state.withLock { state in
-            if state.waiting.isEmpty {
-                state.permits += 1
-                return nil as CheckedContinuation<Void, Never>?
-            }
-            return state.waiting.removeFirst()
-        }
-        resumed?.resume()
-    }
+    func open() { self.permit.yield() }
 
-    /// Waits until so many have come, from the beginning.
+    /// Waits until so many have come, from the beginning. The test's time limit ends a wait in vain.
     func entered(_ count: Int) async {
-        await withCheckedContinuation { continuation in
-            let isSo = self.state.withLock { state in
-                if state.entered >= count { return true }
-                state.watchers.append((count, continuation))
-                return false
-            }
-            if isSo { continuation.resume() }
+        let (changes, watcher) = AsyncStream.makeStream(of: Int.self)
+        self.arrivals.withLock { arrivals in
+            arrivals.watchers.append(watcher)
+            watcher.yield(arrivals.count)
         }
+        for await entered in changes where entered >= count { return }
+        Issue.record("nobody came to the gate as number \(count)")
     }
-}
-
-/// A list that many may add to.
-final class Recorder<Element: Sendable>: Sendable {
-    private let kept = Mutex<[Element]>([])
-
-    var all: [Element] { self.kept.withLock { $0 } }
-
-    func add(_ element: Element) { self.kept.withLock { $0.append(element) } }
 }

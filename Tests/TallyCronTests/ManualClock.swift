@@ -1,16 +1,12 @@
 import Synchronization
 import TallyCron
+import Testing
 
 /// A clock that moves only when it is told to, and knows who sleeps.
 final class ManualClock: CronClock {
     private struct Sleeper {
         let deadline: Int64
         let continuation: CheckedContinuation<Void, any Error>
-    }
-
-    private struct Watcher {
-        let deadlines: [Int64]
-        let continuation: CheckedContinuation<Void, Never>
     }
 
     private struct State {
@@ -20,16 +16,12 @@ final class ManualClock: CronClock {
         var sleepers: [Int: Sleeper] = [:]
         /// Sleeps that were cancelled before they began.
         var cancelled: Set<Int> = []
-        var watchers: [Watcher] = []
+        var watchers: [AsyncStream<[Int64]>.Continuation] = []
 
-        var deadlines: [Int64] { self.sleepers.values.map(\.deadline).sorted() }
-
-        /// Takes out the watchers who see now what they wait for.
-        mutating func satisfiedWatchers() -> [Watcher] {
-            let deadlines = self.deadlines
-            let satisfied = self.watchers.filter { $0.deadlines == deadlines }
-            self.watchers.removeAll { $0.deadlines == deadlines }
-            return satisfied
+        /// Shows the watchers until when there is sleep.
+        func tellWatchers() {
+            let deadlines = self.sleepers.values.map(\.deadline).sorted()
+            for watcher in self.watchers { watcher.yield(deadlines) }
         }
     }
 
@@ -48,38 +40,38 @@ final class ManualClock: CronClock {
         }
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                let (wasCancelled, watchers) = self.state.withLock { state -> (Bool?, [Watcher]) in
-                    if state.cancelled.remove(id) != nil { return (true, []) }
-                    if state.now >= deadline { return (false, []) }
+                let wasCancelled: Bool? = self.state.withLock { state in
+                    if state.cancelled.remove(id) != nil { return true }
+                    if state.now >= deadline { return false }
                     state.sleepers[id] = Sleeper(deadline: deadline, continuation: continuation)
-                    return (nil, state.satisfiedWatchers())
+                    state.tellWatchers()
+                    return nil
                 }
                 if let wasCancelled {
                     continuation.resume(with: wasCancelled ? .failure(CancellationError()) : .success(()))
                 }
-                for watcher in watchers { watcher.continuation.resume() }
             }
         } onCancel: {
-            let (sleeper, watchers) = self.state.withLock { state in
+            let sleeper = self.state.withLock { state in
                 let sleeper = state.sleepers.removeValue(forKey: id)
                 if sleeper == nil { state.cancelled.insert(id) }
-                return (sleeper, state.satisfiedWatchers())
+                state.tellWatchers()
+                return sleeper
             }
             sleeper?.continuation.resume(throwing: CancellationError())
-            for watcher in watchers { watcher.continuation.resume() }
         }
     }
 
-    /// Waits until exactly these sleeps are under way; with none, until nobody sleeps.
+    /// Waits until exactly these sleeps are under way; with none, until nobody sleeps. The test's time limit ends a
+    /// wait in vain.
     func sleeping(until deadlines: Int64...) async {
-        await withCheckedContinuation { continuation in
-            let isSo = self.state.withLock { state in
-                if state.deadlines == deadlines { return true }
-                state.watchers.append(Watcher(deadlines: deadlines, continuation: continuation))
-                return false
-            }
-            if isSo { continuation.resume() }
+        let (changes, watcher) = AsyncStream.makeStream(of: [Int64].self)
+        self.state.withLock { state in
+            state.watchers.append(watcher)
+            state.tellWatchers()
         }
+        for await now in changes where now == deadlines { return }
+        Issue.record("nobody sleeps until \(deadlines)")
     }
 
     /// Lets time pass, and wakes whoever's time has come.
@@ -94,14 +86,14 @@ final class ManualClock: CronClock {
     }
 
     private func move(to now: Int64, passing duration: Duration, wakeAll: Bool) {
-        let (woken, watchers) = self.state.withLock { state in
+        let woken = self.state.withLock { state in
             state.now = now
             state.uptime += duration
             let woken = state.sleepers.filter { wakeAll || $0.value.deadline <= now }
             for id in woken.keys { state.sleepers[id] = nil }
-            return (woken.values.map(\.continuation), state.satisfiedWatchers())
+            state.tellWatchers()
+            return woken.values.map(\.continuation)
         }
         for continuation in woken { continuation.resume() }
-        for watcher in watchers { watcher.continuation.resume() }
     }
 }

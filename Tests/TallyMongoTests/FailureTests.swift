@@ -9,7 +9,8 @@ struct FailureTests {
         "a connection string that is none is refused in words, without the password",
         arguments: [
             "", "localhost", "redis://127.0.0.1:6379", "mongodb://", "mongodb://user:hunter2@",
-            "mongodb://user:hun/ter2@host/db",
+            "mongodb://user:hun/ter2@host/db", "mongodb://user:p@hunter2@host/db",
+            "mongodb://user:hun?te@r2@hunter2/db",
             "mongodb://user:hunter2%zz@host/db", "mongodb://user:hunter2@host:99999/db",
             "mongodb://user:hunter2@host/db?connectTimeoutMS=soon&tls=perhaps", "mongodb://user:hunter2@host:x/db",
         ])
@@ -32,7 +33,7 @@ struct FailureTests {
 
     @Test(
         "a server that cannot be reached is reported within 5 s, with its host and without the password",
-        arguments: ["mongodb://user:hunter2@127.0.0.1:1/db", "mongodb://user:p@hunter2@127.0.0.1:1/db"])
+        arguments: ["mongodb://user:hunter2@127.0.0.1:1/db", "mongodb://user:hunter2%40x@127.0.0.1:1/?appName=a@b"])
     func unreachable(uri: String) async throws {
         let store = try MongoStore(uri: uri, logger: .silent)
         let clock = ContinuousClock()

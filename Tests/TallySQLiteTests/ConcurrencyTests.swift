@@ -10,7 +10,8 @@ struct ConcurrencyTests {
     private let directory = TemporaryDirectory()
 
     /// Sends 60 batches of up to 30 hits; returns how much was counted.
-    private static func traffic(_ lane: TestLane, seed: UInt64, onAnswer: @Sendable (Int64) -> Void = { _ in }) async throws
+    private static func traffic(_ lane: TestLane, seed: UInt64, onAnswer: @Sendable (Int64) -> Void = { _ in })
+        async throws
         -> Int64
     {
         var random = SeededGenerator(state: seed)

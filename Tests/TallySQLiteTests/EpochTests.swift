@@ -80,7 +80,9 @@ struct EpochTests {
         #expect(try await second.pending().last == .epochClosed(old))
     }
 
-    @Test("tell an old copy's counts from new ones: what was flushed or kept stays, nothing is doubled", arguments: 0..<12)
+    @Test(
+        "tell an old copy's counts from new ones: what was flushed or kept stays, nothing is doubled", arguments: 0..<12
+    )
     func restored(seed: UInt64) async throws {
         var random = SeededGenerator(state: seed)
         let storeDirectory = TemporaryDirectory()

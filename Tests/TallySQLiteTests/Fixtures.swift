@@ -54,7 +54,8 @@ struct TestLane: Sendable {
     private let lane: NIOLoopBound<any BufferLane>
 
     static func on(_ eventLoop: any EventLoop, of buffer: SQLiteBuffer) async throws -> TestLane {
-        let lane = try await eventLoop.submit { NIOLoopBound(buffer.makeLane(on: eventLoop), eventLoop: eventLoop) }.get()
+        let lane = try await eventLoop.submit { NIOLoopBound(buffer.makeLane(on: eventLoop), eventLoop: eventLoop) }
+            .get()
         return TestLane(eventLoop: eventLoop, lane: lane)
     }
 
@@ -166,7 +167,8 @@ extension CounterStore {
 
 /// Names that something on the way might change, or take for one another.
 let namesThatHurt: [Name] = [
-    "A", "a", "é", "e\u{301}", "\u{212B}", "\u{C5}", "😀", "👩‍👩‍👧", "a.b", "$set", "%", "%41", "'", "\"; DROP TABLE counts; --",
+    "A", "a", "é", "e\u{301}", "\u{212B}", "\u{C5}", "😀", "👩‍👩‍👧", "a.b", "$set", "%", "%41", "'",
+    "\"; DROP TABLE counts; --",
     "1", "01", "1.0", "1e3", "NULL", "-", "x y", "\u{FEFF}", "\u{202E}abc", "\u{FFFD}", "\u{10FFFF}", "ß", "SS",
     Name(String(repeating: "é", count: 32)),
 ]

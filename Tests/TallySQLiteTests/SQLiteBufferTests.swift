@@ -123,7 +123,9 @@ struct SQLiteBufferTests {
     @Test("seals a batch that has as many counters as it may")
     func maximumFields() async throws {
         let lane = try await TestLane.on(self.buffer)
-        for index in 0..<12 { _ = try await lane.send(CountBatch(Hit(variation: Name("\(index)")), Hit(variation: "0"))) }
+        for index in 0..<12 {
+            _ = try await lane.send(CountBatch(Hit(variation: Name("\(index)")), Hit(variation: "0")))
+        }
         try await self.buffer.seal()
         let batches = try await self.buffer.batches()
         #expect(batches.reduce(0) { $0 + $1.total } == 24)
@@ -153,7 +155,8 @@ struct SQLiteBufferTests {
     @Test("removes the rows of a large batch in parts, all of them")
     func removal() async throws {
         let buffer = SQLiteBuffer(
-            database: self.database, kind: "embedded", bounds: NameBounds(testsPerClient: 10_000), startsNewEpoch: false,
+            database: self.database, kind: "embedded", bounds: NameBounds(testsPerClient: 10_000),
+            startsNewEpoch: false,
             clock: self.clock.read)
         let lane = try await TestLane.on(buffer)
         let count = Int(SQLiteBuffer.maximumRowsRemovedAtOnce) * 2 + 1

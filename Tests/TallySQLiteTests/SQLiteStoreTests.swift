@@ -47,17 +47,21 @@ struct SQLiteStoreTests {
                     DocumentCounts(
                         client: "acme", test: "cta",
                         counts: [
-                            .init(variation: "A", event: "buy", count: 2), .init(variation: "A", event: .view, count: 5),
-                            .init(variation: "b", event: .view, count: 6), .init(variation: "é", event: .view, count: 7),
+                            .init(variation: "A", event: "buy", count: 2),
+                            .init(variation: "A", event: .view, count: 5),
+                            .init(variation: "b", event: .view, count: 6),
+                            .init(variation: "é", event: .view, count: 7),
                         ]),
                     DocumentCounts(client: "acme", test: "é", counts: [.init(variation: "x", event: "zap", count: 1)]),
-                    DocumentCounts(client: "beta", test: "cta", counts: [.init(variation: "A", event: .view, count: 9)]),
+                    DocumentCounts(
+                        client: "beta", test: "cta", counts: [.init(variation: "A", event: .view, count: 9)]),
                 ]))
         try await self.store.apply(
             self.batch(
                 2, hour: 500_000,
                 documents: [
-                    DocumentCounts(client: "acme", test: "cta", counts: [.init(variation: "A", event: .view, count: 10)])
+                    DocumentCounts(
+                        client: "acme", test: "cta", counts: [.init(variation: "A", event: .view, count: 10)])
                 ]))
         let late: Int64 = 500_001 * 3600
         let whole = try await self.store.metrics(client: "acme", test: nil)
@@ -191,7 +195,8 @@ struct SQLiteStoreTests {
             self.batch(
                 1,
                 documents: [
-                    DocumentCounts(client: "acme", test: "cta", counts: [.init(variation: "A", event: .view, count: .max)])
+                    DocumentCounts(
+                        client: "acme", test: "cta", counts: [.init(variation: "A", event: .view, count: .max)])
                 ]))
         await #expect(throws: StoreError.self) {
             try await self.store.apply(

@@ -42,11 +42,15 @@ enum FormScanner {
 
             let parameter: TrackParameter?
             if nameIsEncoded {
-                guard let decoded = self.parameter(decoding: name, scratch: &values) else {
+                // `values` serves as scratch space for the decoded name.
+                let mark = values.count
+                let isWhole = PercentEncoding.decode(name, into: &values)
+                parameter = values.withUnsafeBytes { TrackParameter(UnsafeRawBufferPointer(rebasing: $0[mark...])) }
+                values.removeLast(values.count - mark)
+                guard isWhole else {
                     faults.postpone(unknown: name, self.brokenEncoding)
                     continue
                 }
-                parameter = decoded.parameter
             } else {
                 parameter = TrackParameter(name)
             }
@@ -67,17 +71,5 @@ enum FormScanner {
                 faults.postpone(unknown: name, self.brokenEncoding)
             }
         }
-    }
-
-    /// Which parameter an encoded name means; nil where its encoding is broken.
-    private static func parameter(
-        decoding name: UnsafeRawBufferPointer, scratch: inout [UInt8]
-    ) -> (parameter: TrackParameter?, Void)? {
-        let mark = scratch.count
-        defer { scratch.removeLast(scratch.count - mark) }
-        guard PercentEncoding.decode(name, into: &scratch) else { return nil }
-        return (
-            scratch.withUnsafeBytes { TrackParameter(UnsafeRawBufferPointer(rebasing: $0[mark...])) }, ()
-        )
     }
 }

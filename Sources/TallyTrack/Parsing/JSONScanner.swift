@@ -1,13 +1,9 @@
 /// Where JSON is broken.
-struct JSONError: Error, Equatable {
+struct JSONError: Error {
     /// Bytes from the beginning of the body.
     let offset: Int
     /// What should stand there, to be read after "expected".
     let expected: StaticString
-
-    static func == (left: JSONError, right: JSONError) -> Bool {
-        left.offset == right.offset && left.expected.description == right.expected.description
-    }
 }
 
 /// Walks through JSON text, strictly by RFC 8259, token by token and without allocating.

@@ -11,7 +11,9 @@ struct PlainNames {
     /// Whether a client's name is fit for certain.
     @inline(__always)
     func isClient(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard bytes.count >= 1, bytes.count <= NameRules.maximumBytes, Self.isAlphanumeric(bytes[0]) else { return false }
+        guard bytes.count >= 1, bytes.count <= NameRules.maximumBytes, Self.isAlphanumeric(bytes[0]) else {
+            return false
+        }
         for byte in bytes where !Self.isAlphanumeric(byte) && byte != UInt8(ascii: "_") && byte != UInt8(ascii: "-") {
             return false
         }

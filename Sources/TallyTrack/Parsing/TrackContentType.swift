@@ -4,8 +4,8 @@ public enum TrackContentType: Sendable, Equatable {
 
     /// Reads the value of a Content-Type field, in any case and with parameters (RFC 9110, section 8.3.1).
     ///
-    /// `text/plain` counts as JSON, because `navigator.sendBeacon` declares a string so. Returns nil, to be answered with
-    /// 415, for any other type and for a `charset` other than UTF-8.
+    /// `text/plain` counts as JSON, because `navigator.sendBeacon` declares a string so. Returns nil, to be answered
+    /// with 415, for any other type and for a `charset` other than UTF-8.
     public init?(headerValue: String) {
         var rest = headerValue.utf8[...]
         let type = Self.trimmed(rest.prefix { $0 != UInt8(ascii: ";") })

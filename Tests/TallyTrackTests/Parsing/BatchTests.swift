@@ -7,7 +7,9 @@ import Testing
 struct BatchTests {
     static let item = #"{"clientName":"acme","testID":"cta","variation":"B"}"#
 
-    static func item(count: String) -> String { #"{"clientName":"acme","testID":"cta","variation":"B","count":\#(count)}"# }
+    static func item(count: String) -> String {
+        #"{"clientName":"acme","testID":"cta","variation":"B","count":\#(count)}"#
+    }
 
     @Test("an array is a batch, also of one item")
     func array() throws {
@@ -43,17 +45,29 @@ struct BatchTests {
     static let refused: [(String, [String], [String])] = [
         ("", ["{}"], ["[0].clientName is missing", "[0].testID is missing", "[0].variation is missing"]),
         ("", [item, item, item, #"{"clientName":"acme","testID":"cta","variation":""}"#], ["[3].variation is empty"]),
-        ("", [item(count: "0"), item(count: "1,\"testID\":\"x\",\"count\":5")],
-         ["[0].count \(notCount)", "[1].testID is given more than once", "[1].count is given more than once"]),
-        ("testID=x", [item, #"{"clientName":"acme","variation":"B"}"#, item],
-         ["[0].testID is given more than once", "[2].testID is given more than once"]),
-        ("testID=&clientName=a&clientName=b&x=%", [#"{"variation":"B"}"#, #"{"variation":1}"#],
-         ["clientName is given more than once", "testID is empty",
-          "x has broken percent-encoding; write a percent sign itself as %25", "[1].variation must be a string"]),
-        ("", ["1", item, "[]", "null"],
-         ["[0] must be a JSON object", "[2] must be a JSON object", "[3] must be a JSON object"]),
-        ("", [#"{"clientName":"acme","testID":"\ud800","variation":"B","x":"\ud800","event":1}"#],
-         ["[0].testID is not valid Unicode", "[0].event must be a string", "[0].x is not valid Unicode"]),
+        (
+            "", [item(count: "0"), item(count: "1,\"testID\":\"x\",\"count\":5")],
+            ["[0].count \(notCount)", "[1].testID is given more than once", "[1].count is given more than once"]
+        ),
+        (
+            "testID=x", [item, #"{"clientName":"acme","variation":"B"}"#, item],
+            ["[0].testID is given more than once", "[2].testID is given more than once"]
+        ),
+        (
+            "testID=&clientName=a&clientName=b&x=%", [#"{"variation":"B"}"#, #"{"variation":1}"#],
+            [
+                "clientName is given more than once", "testID is empty",
+                "x has broken percent-encoding; write a percent sign itself as %25", "[1].variation must be a string",
+            ]
+        ),
+        (
+            "", ["1", item, "[]", "null"],
+            ["[0] must be a JSON object", "[2] must be a JSON object", "[3] must be a JSON object"]
+        ),
+        (
+            "", [#"{"clientName":"acme","testID":"\ud800","variation":"B","x":"\ud800","event":1}"#],
+            ["[0].testID is not valid Unicode", "[0].event must be a string", "[0].x is not valid Unicode"]
+        ),
     ]
 
     @Test("one bad item refuses the whole body, and is named", arguments: refused)
@@ -75,10 +89,13 @@ struct BatchTests {
         #expect(try parse(Request(.json, "[\(Self.item(count: text))]")) == .batch([.init(count: count)]))
     }
 
-    @Test("anything else as a count is refused", arguments: [
-        "0", "-0", "-1", "1000001", "5.0", "1.5", "1e3", "1E0", "\"5\"", "null", "true", "[1]", "{}", "9223372036854775807",
-        "9223372036854775808", "18446744073709551617", "100000000000000000000000000000000000001",
-    ])
+    @Test(
+        "anything else as a count is refused",
+        arguments: [
+            "0", "-0", "-1", "1000001", "5.0", "1.5", "1e3", "1E0", "\"5\"", "null", "true", "[1]", "{}",
+            "9223372036854775807",
+            "9223372036854775808", "18446744073709551617", "100000000000000000000000000000000000001",
+        ])
     func notCount(text: String) {
         #expect(faults(Request(.json, "[\(Self.item(count: text))]")) == ["[0].count \(Self.notCount)"])
         #expect(faults(Request(.ndjson, Self.item(count: text))) == ["[0].count \(Self.notCount) (line 1)"])
@@ -101,10 +118,12 @@ struct BatchTests {
         }
     }
 
-    @Test("a batch without items is refused", arguments: [
-        Request(.json, "[]"), Request(.json, " [ ] "), Request(.ndjson, "\n"), Request(.ndjson, " \r\n\t"),
-        Request(.ndjson, "\u{FEFF}"), Request(query: "clientName=acme&testID=cta&variation=B", .json, "[]"),
-    ])
+    @Test(
+        "a batch without items is refused",
+        arguments: [
+            Request(.json, "[]"), Request(.json, " [ ] "), Request(.ndjson, "\n"), Request(.ndjson, " \r\n\t"),
+            Request(.ndjson, "\u{FEFF}"), Request(query: "clientName=acme&testID=cta&variation=B", .json, "[]"),
+        ])
     func empty(request: Request) {
         #expect(
             rejection(request)
@@ -131,7 +150,8 @@ struct BatchTests {
     @Test("a broken line is refused with its place", arguments: brokenLines)
     func broken(body: String, expected: String) {
         #expect(
-            rejection(Request(.ndjson, body)) == TrackRejection(status: 400, detail: "broken JSON: expected \(expected)"))
+            rejection(Request(.ndjson, body))
+                == TrackRejection(status: 400, detail: "broken JSON: expected \(expected)"))
     }
 
     @Test("a line that is not UTF-8 is refused with its place")

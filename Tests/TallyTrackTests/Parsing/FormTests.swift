@@ -38,8 +38,10 @@ struct FormTests {
     static let refused: [(String, [String])] = [
         ("", ["clientName is missing", "testID is missing", "variation is missing"]),
         ("event=x", ["clientName is missing", "testID is missing", "variation is missing"]),
-        ("clientName=&testID&variation=&event=",
-         ["clientName is empty", "testID is empty", "variation is empty", "event is empty"]),
+        (
+            "clientName=&testID&variation=&event=",
+            ["clientName is empty", "testID is empty", "variation is empty", "event is empty"]
+        ),
         ("event=&variation=&testID=cta", ["clientName is missing", "variation is empty", "event is empty"]),
         ("clientName=acme&testID=cta&variation=B&testID=cta", ["testID is given more than once"]),
         ("clientName=acme&testID=cta&variation=B&test%49D=", ["testID is given more than once"]),
@@ -58,8 +60,10 @@ struct FormTests {
         ("clientName=acme&testID=cta&variation=B&=%", ["(empty name) \(broken)"]),
         ("clientName=acme&testID=cta&variation=B&count=%", ["count \(broken)"]),
         ("clientName=acme&testID=%ff&variation=%C3", ["testID is not valid UTF-8", "variation is not valid UTF-8"]),
-        ("clientName=acme&testID=%ED%A0%80&variation=%C0%80",
-         ["testID is not valid UTF-8", "variation is not valid UTF-8"]),
+        (
+            "clientName=acme&testID=%ED%A0%80&variation=%C0%80",
+            ["testID is not valid UTF-8", "variation is not valid UTF-8"]
+        ),
     ]
 
     @Test("all faults are named at once, in the order of the parameters", arguments: refused)
@@ -69,11 +73,13 @@ struct FormTests {
         #expect(rejection(Request(query: text))?.status == 400)
     }
 
-    @Test("a name in the query and in the body is repeated", arguments: [
-        Request(query: "clientName=acme&testID=cta&variation=B", .form, "testID=cta"),
-        Request(query: "clientName=acme&testID=cta&variation=B", .json, #"{"testID":"cta"}"#),
-        Request(query: "testID=cta", .json, #"{"clientName":"acme","testID":"x","variation":"B"}"#),
-    ])
+    @Test(
+        "a name in the query and in the body is repeated",
+        arguments: [
+            Request(query: "clientName=acme&testID=cta&variation=B", .form, "testID=cta"),
+            Request(query: "clientName=acme&testID=cta&variation=B", .json, #"{"testID":"cta"}"#),
+            Request(query: "testID=cta", .json, #"{"clientName":"acme","testID":"x","variation":"B"}"#),
+        ])
     func repeatedOverBoth(request: Request) {
         #expect(faults(request) == ["testID is given more than once"])
     }
@@ -85,7 +91,10 @@ struct FormTests {
 
     @Test("a body of 1 MiB is taken and a larger one is a 413", arguments: [TrackContentType.form, .json, .ndjson])
     func bodyBound(type: TrackContentType) throws {
-        let start = type == .form ? "clientName=acme&testID=cta&variation=B&x=" : #"{"clientName":"acme","testID":"cta","variation":"B","x":""#
+        let start =
+            type == .form
+            ? "clientName=acme&testID=cta&variation=B&x="
+            : #"{"clientName":"acme","testID":"cta","variation":"B","x":""#
         let end = type == .form ? "" : "\"}"
         let filler = String(repeating: "x", count: TrackParser.maximumBodyBytes - start.utf8.count - end.utf8.count)
         #expect(try parse(Request(type, start + filler + end)).items == [.init()])
@@ -122,7 +131,9 @@ struct FormTests {
         let good = Request(query: "clientName=acme&testID=cta&variation=B")
         #expect(try parse(good, with: &parser) == .single(.init()))
         #expect(throws: TrackRejection.self) { try parse(Request(.ndjson, "{}\n{}"), with: &parser) }
-        let bad = #expect(throws: TrackRejection.self) { try parse(Request(query: "testID=a&variation=B"), with: &parser) }
+        let bad = #expect(throws: TrackRejection.self) {
+            try parse(Request(query: "testID=a&variation=B"), with: &parser)
+        }
         #expect(bad?.faults == [ParameterFault(parameter: "clientName", detail: "is missing")])
         #expect(try parse(good, with: &parser) == .single(.init()))
     }

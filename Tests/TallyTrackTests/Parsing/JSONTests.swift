@@ -20,7 +20,10 @@ struct JSONTests {
         (#"{"clientName":"acme",\#(rest),"count":7}"#, .init()),
         (#"{"clientName":"acme",\#(rest),"count":"x","count":-1.5e+3}"#, .init()),
         (#"{"clientName":"acme",\#(rest),"x":[null,true,false,{"testID":1,"testID":[]},"",[[]],{}],"x":0}"#, .init()),
-        (#"{"clientName":"acme",\#(rest),"x":[0,-0,1.5,10e5,1E-5,-12.25e+07,123456789012345678901234567890]}"#, .init()),
+        (
+            #"{"clientName":"acme",\#(rest),"x":[0,-0,1.5,10e5,1E-5,-12.25e+07,123456789012345678901234567890]}"#,
+            .init()
+        ),
         (#"{"clientName":"acme",\#(rest),"clientname":"x","":"\b\f\n\r\t\u0000"}"#, .init()),
     ]
 
@@ -36,14 +39,23 @@ struct JSONTests {
 
     static let refused: [(String, [String])] = [
         ("{}", ["clientName is missing", "testID is missing", "variation is missing"]),
-        (#"{"clientName":"","testID":"","variation":"","event":""}"#,
-         ["clientName is empty", "testID is empty", "variation is empty", "event is empty"]),
-        (#"{"clientName":null,"testID":1,"variation":["B"],"event":{"a":true}}"#,
-         ["clientName must be a string", "testID must be a string", "variation must be a string",
-          "event must be a string"]),
+        (
+            #"{"clientName":"","testID":"","variation":"","event":""}"#,
+            ["clientName is empty", "testID is empty", "variation is empty", "event is empty"]
+        ),
+        (
+            #"{"clientName":null,"testID":1,"variation":["B"],"event":{"a":true}}"#,
+            [
+                "clientName must be a string", "testID must be a string", "variation must be a string",
+                "event must be a string",
+            ]
+        ),
         (#"{"clientName":"acme","clientName":"acme",\#(rest)}"#, ["clientName is given more than once"]),
         (#"{"clientName":"acme",\#(rest),"test\u0049D":"cta"}"#, ["testID is given more than once"]),
-        (#"{"clientName":"acme",\#(rest),"testID":null}"#, ["testID is given more than once", "testID must be a string"]),
+        (
+            #"{"clientName":"acme",\#(rest),"testID":null}"#,
+            ["testID is given more than once", "testID must be a string"]
+        ),
         (#"{"clientName":"acme",\#(rest),"event":"\ud83d"}"#, ["event is not valid Unicode"]),
         (#"{"clientName":"acme",\#(rest),"event":"\ude00\ud83d"}"#, ["event is not valid Unicode"]),
         (#"{"clientName":"acme",\#(rest),"event":"\ud83d\u0041"}"#, ["event is not valid Unicode"]),
@@ -79,7 +91,8 @@ struct JSONTests {
         (#"{"a":"\u12"}"#, 10, #"four hexadecimal digits after \u"#),
         (#"{"a":"\u12g4"}"#, 10, #"four hexadecimal digits after \u"#),
         (#"{"a":"\ud83d\u12"}"#, 16, #"four hexadecimal digits after \u"#),
-        ("{} {}", 3, "nothing more"), ("{}x", 2, "nothing more"), ("{},", 2, "nothing more"), ("[]]", 2, "nothing more"),
+        ("{} {}", 3, "nothing more"), ("{}x", 2, "nothing more"), ("{},", 2, "nothing more"),
+        ("[]]", 2, "nothing more"),
         ("{}\u{FEFF}", 2, "nothing more"), ("\u{A0}{}", 0, "a value"), ("1 2", 2, "nothing more"),
         ("[", 1, "a value"), ("[,]", 1, "a value"), ("[{}", 3, "a comma or ]"), ("[{},]", 4, "a value"),
     ]
@@ -91,17 +104,22 @@ struct JSONTests {
         #expect(rejection(Request(.json, json)) == TrackRejection(status: 400, detail: detail))
     }
 
-    @Test("bytes that are not UTF-8 are refused wherever they stand", arguments: [
-        ([0xFF], 0), (Array(#"{"x":""#.utf8) + [0xC3, 0x28], 6), (Array(#"{"x":""#.utf8) + [0xED, 0xA0, 0x80], 6),
-        (Array("{} ".utf8) + [0xC0, 0x80], 3), (Array("{}123456789".utf8) + [0xF0, 0x9F, 0x98], 11),
-    ] as [([UInt8], Int)])
+    @Test(
+        "bytes that are not UTF-8 are refused wherever they stand",
+        arguments: [
+            ([0xFF], 0), (Array(#"{"x":""#.utf8) + [0xC3, 0x28], 6), (Array(#"{"x":""#.utf8) + [0xED, 0xA0, 0x80], 6),
+            (Array("{} ".utf8) + [0xC0, 0x80], 3), (Array("{}123456789".utf8) + [0xF0, 0x9F, 0x98], 11),
+        ] as [([UInt8], Int)])
     func notUTF8(body: [UInt8], offset: Int) {
         #expect(rejection(Request(.json, body))?.detail == "broken JSON: expected UTF-8 at byte \(offset)")
     }
 
-    @Test("any other value than an object or an array is refused", arguments: ["1", "\"a\"", "null", " true ", "-1.5e3"])
+    @Test(
+        "any other value than an object or an array is refused", arguments: ["1", "\"a\"", "null", " true ", "-1.5e3"])
     func otherValue(json: String) {
-        #expect(rejection(Request(.json, json))?.detail == "the body must be a JSON object, or an array of at most 1000 of them")
+        #expect(
+            rejection(Request(.json, json))?.detail
+                == "the body must be a JSON object, or an array of at most 1000 of them")
     }
 
     @Test("32 arrays and objects within each other are taken, 33 are not", arguments: [("[", "]"), ("{\"x\":", "}")])
@@ -112,7 +130,8 @@ struct JSONTests {
         }
         #expect(try parse(Request(.json, body(32))) == .single(.init()))
         let refused = rejection(Request(.json, body(33)))
-        #expect(refused?.detail.hasPrefix("broken JSON: expected at most 32 arrays and objects within each other") == true)
+        #expect(
+            refused?.detail.hasPrefix("broken JSON: expected at most 32 arrays and objects within each other") == true)
         // A hundred thousand of them must not cost a stack either.
         #expect(rejection(Request(.json, String(repeating: open, count: 100_000)))?.status == 400)
     }

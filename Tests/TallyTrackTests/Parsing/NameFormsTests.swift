@@ -10,8 +10,9 @@ struct NameFormsTests {
         "é", "e\u{301}", "a.b", "$inc", "__proto__", "%2E", "%", "+", "a+b", "😀", "👩‍👩‍👧", "a b", " a", "a ", " ", "",
         String(repeating: "x", count: 64), String(repeating: "x", count: 65), String(repeating: "é", count: 32),
         String(repeating: "é", count: 32) + "x", String(repeating: "😀", count: 16), "\u{0}", "a\u{0}b", "a\tb", "\t",
-        "a\nb", "\r", "\u{7F}", "\u{85}", "a\u{80}", "\u{9F}b", "\u{A0}", "\u{2028}", "\u{FEFF}", "\u{FFFD}", "\u{FFFF}",
-        "\u{10FFFF}", "a&b=c;d", "\"", "\\", "\\u0041", "a/b", "null", "0", "view", "tally", "[0].x", "ß", "İ", "\u{200B}",
+        "a\nb", "\r", "\u{7F}", "\u{85}", "a\u{80}", "\u{9F}b", "\u{A0}", "\u{2028}", "\u{FEFF}", "\u{FFFD}",
+        "\u{FFFF}", "\u{10FFFF}", "a&b=c;d", "\"", "\\", "\\u0041", "a/b", "null", "0", "view", "tally", "[0].x",
+        "ß", "İ", "\u{200B}",
     ]
 
     @Test("a name comes out byte for byte, or is refused for the reason that NameRules gives", arguments: names)
@@ -21,10 +22,12 @@ struct NameFormsTests {
             func others(_ write: (String, String) -> String) -> [String] {
                 [("clientName", "acme"), ("testID", "cta"), ("variation", "B")].filter { $0.0 != parameter }.map(write)
             }
-            let pairs = (others { "\($0)=\($1)" } + ["\(parameter)=\(percentEncoded(text.utf8))"]).joined(separator: "&")
+            let pairs = (others { "\($0)=\($1)" } + ["\(parameter)=\(percentEncoded(text.utf8))"]).joined(
+                separator: "&")
             let members = others { "\"\($0)\":\"\($1)\"" }
             let plain = "{" + (members + ["\"\(parameter)\":\(jsonString(text))"]).joined(separator: ",") + "}"
-            let escaped = "{" + (["\"\(parameter)\":\"\(unicodeEscapes(text))\""] + members).joined(separator: ",") + "}"
+            let escaped =
+                "{" + (["\"\(parameter)\":\"\(unicodeEscapes(text))\""] + members).joined(separator: ",") + "}"
             var item = Parsed.Item()
             switch parameter {
             case "testID": item.test = name
@@ -50,7 +53,9 @@ struct NameFormsTests {
         }
     }
 
-    @Test("a client's name is judged by NameRules in all forms", arguments: names + ["acme", "A-1_b", "system", "_a", "9"])
+    @Test(
+        "a client's name is judged by NameRules in all forms",
+        arguments: names + ["acme", "A-1_b", "system", "_a", "9"])
     func client(text: String) {
         let fault = NameRules.faultInClient(Array(text.utf8))
         let requests = [

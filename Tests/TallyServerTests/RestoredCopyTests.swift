@@ -1,0 +1,85 @@
+import Foundation
+import TallyCore
+import TallyTestSupport
+import Testing
+
+extension EndToEnd {
+    /// A buffer that is put back to an older copy of itself. Kept must be what was flushed before or acknowledged after;
+    /// what was counted between the copy and its return, and not flushed, went with the disk.
+    @Suite struct RestoredCopies {
+        @Test("Redis is put back to an older copy between flushes")
+        func redisRestored() async throws {
+            let deployment = try await Deployment.start(.redisAndMongoDB)
+            let redis = try #require(deployment.redis)
+            let tally = try await TallyProcess.start(deployment.settings(flush: Deployment.never))
+            let kept = Ledger()
+            let gone = Ledger()
+
+            try await self.count(700, seed: 41, into: kept, tally)
+            try await redis.terminate()
+            let copy = try redis.snapshotData()
+            try await redis.restart()
+            // The copy holds counts that are flushed from the original now: they must not come again.
+            try await self.count(700, seed: 42, into: kept, tally)
+            try await deployment.flush(tally)
+            try await self.count(700, seed: 43, into: kept, tally)
+            try await deployment.flush(tally)
+            try await self.count(300, seed: 44, into: gone, tally)
+
+            try await redis.kill()
+            try redis.restoreData(from: copy)
+            try await redis.restart()
+            try await self.count(700, seed: 45, into: kept, tally)
+            try await deployment.flush(tally)
+            try await self.count(700, seed: 46, into: kept, tally)
+
+            #expect(try await self.violations(kept, gone, deployment, tally) == [])
+        }
+
+        @Test("the embedded buffer is put back to an older copy between flushes to MongoDB")
+        func embeddedRestored() async throws {
+            let deployment = try await Deployment.start(.mongoDB)
+            let tally = try await TallyProcess.start(deployment.settings(flush: Deployment.never))
+            let kept = Ledger()
+            let gone = Ledger()
+            let data = deployment.dataDirectory()
+            let copy = deployment.folder.url.appendingPathComponent("copy")
+
+            try await self.count(700, seed: 51, into: kept, tally)
+            try await tally.kill()
+            try FileManager.default.copyItem(at: data, to: copy)
+            try await tally.restart()
+            try await self.count(700, seed: 52, into: kept, tally)
+            try await deployment.flush(tally)
+            try await self.count(700, seed: 53, into: kept, tally)
+            try await deployment.flush(tally)
+            try await self.count(300, seed: 54, into: gone, tally)
+
+            try await tally.kill()
+            try FileManager.default.removeItem(at: data)
+            try FileManager.default.copyItem(at: copy, to: data)
+            try await tally.restart()
+            try await self.count(700, seed: 55, into: kept, tally)
+            try await deployment.flush(tally)
+            try await self.count(700, seed: 56, into: kept, tally)
+
+            #expect(try await self.violations(kept, gone, deployment, tally) == [])
+        }
+
+        private func count(_ counts: Int, seed: UInt64, into ledger: Ledger, _ tally: TallyProcess) async throws {
+            let traffic = TrafficGenerator(
+                .init(seed: seed, connections: 4, counts: counts, counters: 40, itemsPerBatch: 5), ledger: ledger)
+            let report = try await traffic.run(port: tally.port)
+            #expect(report.surprises.isEmpty && report.unanswered == 0)
+        }
+
+        private func violations(
+            _ kept: Ledger, _ gone: Ledger, _ deployment: Deployment, _ tally: TallyProcess
+        ) async throws -> [String] {
+            let books = Ledger()
+            for (counter, entry) in kept.entries { books.recordAcknowledged(counter, entry.acknowledged) }
+            for (counter, entry) in gone.entries { books.recordUnanswered(counter, entry.acknowledged) }
+            return try await deployment.violations(books, tally, exactly: false)
+        }
+    }
+}
