@@ -28,7 +28,7 @@ public final class SQLiteBuffer: CounterBuffer {
     ///     this by what one lane's batch adds.
     public init(
         database: EmbeddedDatabase, kind: String, bounds: NameBounds = .standard, startsNewEpoch: Bool,
-        clock: @escaping @Sendable () -> Int64 = WallClock.secondsSince1970, maximumFieldsPerBatch: Int = 100_000
+        clock: @escaping @Sendable () -> Int64 = Timestamp.now, maximumFieldsPerBatch: Int = 100_000
     ) {
         self.kind = kind
         self.database = database

@@ -11,7 +11,7 @@ public final class SQLiteStore: CounterStore {
 
     /// - Parameter clock: seconds since 1970, UTC.
     public convenience init(
-        database: EmbeddedDatabase, clock: @escaping @Sendable () -> Int64 = WallClock.secondsSince1970
+        database: EmbeddedDatabase, clock: @escaping @Sendable () -> Int64 = Timestamp.now
     ) {
         self.init(database: database, clock: clock, chunk: .standard)
     }

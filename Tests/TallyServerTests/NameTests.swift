@@ -26,7 +26,7 @@ extension EndToEnd {
                     for counter in [
                         Counter(client: "hurt", test: Name(name), variation: "B"),
                         Counter(client: "hurt", test: "cta", variation: Name(name)),
-                        Counter(client: "hurt", test: "events-\(form.rawValue)", variation: "A", event: .init("buy")),
+                        Counter(client: "hurt", test: Name("events-\(form.rawValue)"), variation: "A", event: "buy"),
                         Counter(client: "hurt", test: Name(name), variation: Name(name), event: "buy"),
                     ] {
                         let request = TrackRequest(form, [.init(counter, 1)])

@@ -53,6 +53,8 @@ public struct TrafficGenerator: Sendable {
         /// Answers that fit no promise, in words; should be empty. The first 20.
         public var surprises: [String] = []
 
+        public init() {}
+
         public var requests: Int { self.acknowledged + self.unanswered + self.refused }
 
         fileprivate mutating func surprise(_ text: String) {
