@@ -327,6 +327,7 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// All that came before is answered: takes what had to wait.
     private func release(context: ChannelHandlerContext) {
+        let hadHeld = !self.held.isEmpty
         // `take` may answer at once and so come here again, and then goes on with the part that follows.
         while let part = self.held.popFirst() {
             guard self.take(part, context: context) else {
@@ -334,6 +335,8 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 break
             }
         }
+        // What was passed on now came outside of a read; the router looks at it when the read is over.
+        if hadHeld { context.fireChannelReadComplete() }
         if self.isReadHeld && !self.holdsReads {
             self.isReadHeld = false
             context.read()
