@@ -43,7 +43,7 @@ let package = Package(
         // Settings: .env, environment, flags.
         .target(
             name: "TallyConfig",
-            dependencies: ["TallyAccess", "TallyCron"], swiftSettings: strict),
+            dependencies: ["TallyAccess", "TallyCore", "TallyCron"], swiftSettings: strict),
 
         // 1. /track: parse, check, coalesce, answer.
         .target(
@@ -110,10 +110,12 @@ let package = Package(
             ],
             path: "Tests/TallyTestSupport", swiftSettings: strict),
         .testTarget(name: "TallyCoreTests", dependencies: ["TallyCore"], swiftSettings: strict),
-        .testTarget(name: "TallyAccessTests", dependencies: ["TallyAccess"], swiftSettings: strict),
+        .testTarget(
+            name: "TallyAccessTests", dependencies: ["TallyAccess", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(name: "TallyConfigTests", dependencies: ["TallyConfig"], swiftSettings: strict),
-        .testTarget(name: "TallyCronTests", dependencies: ["TallyCron"], swiftSettings: strict),
-        .testTarget(name: "TallyTrackTests", dependencies: ["TallyTrack"], swiftSettings: strict),
+        .testTarget(name: "TallyCronTests", dependencies: ["TallyCron", "TallyTestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "TallyTrackTests", dependencies: ["TallyTrack", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(
             name: "TallySQLiteTests", dependencies: ["TallySQLite", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(

@@ -6,6 +6,7 @@ public enum SettingKey: String, CaseIterable, Sendable {
     case host = "HOST"
     case port = "PORT"
     case redisURL = "REDIS_URL"
+    case redisCAFile = "REDIS_CA_FILE"
     case redisKeyPrefix = "REDIS_KEY_PREFIX"
     case mongoDBURI = "MONGODB_URI"
     case dataDirectory = "DATA_DIR"
@@ -72,6 +73,11 @@ public enum SettingKey: String, CaseIterable, Sendable {
                     "redis://[[user]:password@]host[:port][/database], or rediss:// for TLS; "
                     + "special characters in user and password as %XX",
                 example: "redis://:password@localhost:6379/0", holdsSecret: true)
+        case .redisCAFile:
+            Details(
+                standard: .unset("the system's certificate authorities"),
+                meaning: "The certificates that are trusted for rediss://, where Redis' own is not signed publicly",
+                allowed: "the path of a PEM file", example: "/etc/tally/redis-ca.pem")
         case .redisKeyPrefix:
             Details(
                 standard: .value("tally"),
@@ -86,7 +92,7 @@ public enum SettingKey: String, CaseIterable, Sendable {
         case .dataDirectory:
             Details(
                 standard: .value("./tally-data"),
-                meaning: "The folder of the embedded files, and of the spool that takes counts while Redis is away",
+                meaning: "The folder of the embedded files",
                 allowed: "a path, absolute or from the working folder; ~ is not expanded", example: "/var/lib/tally")
         case .flushSchedule:
             Details(

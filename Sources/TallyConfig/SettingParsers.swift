@@ -36,7 +36,7 @@ enum SettingParsers {
         return text
     }
 
-    static func directory(_ text: String) throws(SettingFault) -> String {
+    static func path(_ text: String) throws(SettingFault) -> String {
         if text == "~" || text.hasPrefix("~/") {
             throw SettingFault("\(shown(text)) begins with ~, which only a shell expands; write the whole path")
         }

@@ -9,6 +9,8 @@ public struct Settings: Sendable {
     public let port: Int
     /// Nil for the embedded buffer.
     public let redis: RedisURL?
+    /// A PEM file; nil for the system's authorities.
+    public let redisCAFile: String?
     /// 1 to 64 of `[A-Za-z0-9_.-]`.
     public let redisKeyPrefix: String
     /// Nil for the embedded store.
@@ -72,9 +74,10 @@ public struct Settings: Sendable {
         self.host = reader.required(.host, SettingParsers.host)
         self.port = reader.required(.port, SettingParsers.wholeNumber(within: 0...65_535))
         self.redis = reader.optional(.redisURL, show: \.description, RedisURL.init(parsing:))
+        self.redisCAFile = reader.optional(.redisCAFile, show: \.self, SettingParsers.path)
         self.redisKeyPrefix = reader.required(.redisKeyPrefix, SettingParsers.redisKeyPrefix)
         self.mongoDBURI = reader.optional(.mongoDBURI, show: \.redacted, MongoDBURI.init(parsing:))
-        self.dataDirectory = reader.required(.dataDirectory, SettingParsers.directory)
+        self.dataDirectory = reader.required(.dataDirectory, SettingParsers.path)
         self.flushSchedule = reader.required(.flushSchedule, SettingParsers.schedule)
         self.trackAllowed = reader.required(.trackAllowedIPs, SettingParsers.addresses)
         self.readAllowed = reader.required(.readAllowedIPs, SettingParsers.addresses)

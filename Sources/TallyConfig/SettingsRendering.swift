@@ -1,3 +1,5 @@
+import TallyCore
+
 extension Settings {
     /// The effective values as a table for people: key, value, source; the warnings below. Ends with a line break.
     public func renderTable() -> String {
@@ -35,23 +37,5 @@ extension Settings {
             {"settings":[\(settings.joined(separator: ","))],"warnings":[\(warnings.joined(separator: ","))]}
 
             """
-    }
-}
-
-/// JSON strings, RFC 8259 section 7.
-enum JSONText {
-    static func string(_ text: String) -> String {
-        var json = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": json += "\\\""
-            case "\\": json += "\\\\"
-            case "\u{00}"..."\u{1F}":
-                let digits = String(scalar.value, radix: 16)
-                json += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: json.unicodeScalars.append(scalar)
-            }
-        }
-        return json + "\""
     }
 }

@@ -51,6 +51,10 @@ extension App {
             server: HTTPServerBuilder { TrackingChannel(responder: $0, loops: loops, access: trackAccess) },
             configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4096),
             onServerRunning: { channel in
+                // Redis speaks for itself when a lane cannot reach it; MongoDB would not be asked before a flush.
+                Task {
+                    do { try await storage.store.ping() } catch { logger.warning("\(error)") }
+                }
                 onRunning(
                     RunningService(
                         host: settings.host, port: channel.localAddress?.port ?? settings.port,

@@ -48,7 +48,7 @@ public struct Storage: Sendable {
         var buffers: [any CounterBuffer] = []
         let redis = try settings.redis.map { url in
             RedisBuffer(
-                endpoint: try RedisEndpoint(url), keyPrefix: settings.redisKeyPrefix, bounds: bounds, owner: owner,
+                endpoint: try RedisEndpoint(url, caFile: settings.redisCAFile), keyPrefix: settings.redisKeyPrefix, bounds: bounds, owner: owner,
                 eventLoop: eventLoop, logger: logger)
         }
         if let redis { buffers.append(redis) }
@@ -74,9 +74,20 @@ public struct Storage: Sendable {
 }
 
 extension RedisEndpoint {
-    init(_ url: RedisURL) throws {
+    /// - Throws: `StartError` where the file of certificates cannot be used.
+    init(_ url: RedisURL, caFile: String?) throws {
+        var tls: NIOSSLContext?
+        if url.tls {
+            var configuration = TLSConfiguration.makeClientConfiguration()
+            do {
+                if let caFile { configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(caFile)) }
+                tls = try NIOSSLContext(configuration: configuration)
+            } catch {
+                throw StartError(
+                    .configuration, "REDIS_CA_FILE \(caFile ?? "") cannot be read as certificates in PEM: \(error)")
+            }
+        }
         self.init(
-            host: url.host, port: url.port, user: url.user, password: url.password, database: url.database,
-            tls: url.tls ? try NIOSSLContext(configuration: .makeClientConfiguration()) : nil)
+            host: url.host, port: url.port, user: url.user, password: url.password, database: url.database, tls: tls)
     }
 }

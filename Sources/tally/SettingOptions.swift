@@ -18,6 +18,7 @@ struct SettingOptions: ParsableArguments {
     @Option(help: "Where to listen.") var host: String?
     @Option(help: "Where to listen.") var port: String?
     @Option(help: "Buffer; without it, embedded.") var redisURL: String?
+    @Option(name: .customLong("redis-ca-file"), help: "Certificates to trust for rediss://.") var redisCAFile: String?
     @Option(help: "What every key in Redis begins with.") var redisKeyPrefix: String?
     @Option(name: .customLong("mongodb-uri"), help: "Store; without it, embedded.") var mongoDBURI: String?
     @Option(help: "Folder of the embedded files.") var dataDir: String?
@@ -27,14 +28,21 @@ struct SettingOptions: ParsableArguments {
     @Option(help: "Whose X-Forwarded-For is believed.") var trustedProxies: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel: String?
     @Option(help: "text or json.") var logFormat: String?
+    @Option(help: "Bound on names.") var maxClients: String?
+    @Option(help: "Bound on names.") var maxTestsPerClient: String?
+    @Option(help: "Bound on names.") var maxVariationsPerTest: String?
+    @Option(help: "Bound on names.") var maxEventsPerTest: String?
 
     /// - Throws: `SettingsError`.
     func load() throws(SettingsError) -> Settings {
         let given: [(SettingKey, String?)] = [
-            (.host, self.host), (.port, self.port), (.redisURL, self.redisURL), (.redisKeyPrefix, self.redisKeyPrefix),
+            (.host, self.host), (.port, self.port), (.redisURL, self.redisURL),
+            (.redisCAFile, self.redisCAFile), (.redisKeyPrefix, self.redisKeyPrefix),
             (.mongoDBURI, self.mongoDBURI), (.dataDirectory, self.dataDir), (.flushSchedule, self.flushSchedule),
             (.trackAllowedIPs, self.trackAllowedIPs), (.readAllowedIPs, self.readAllowedIPs),
             (.trustedProxies, self.trustedProxies), (.logLevel, self.logLevel), (.logFormat, self.logFormat),
+            (.maxClients, self.maxClients), (.maxTestsPerClient, self.maxTestsPerClient),
+            (.maxVariationsPerTest, self.maxVariationsPerTest), (.maxEventsPerTest, self.maxEventsPerTest),
         ]
         var flags: [String: String] = [:]
         for (key, value) in given { flags[key.rawValue] = value }

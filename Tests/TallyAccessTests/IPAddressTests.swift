@@ -1,4 +1,5 @@
 import TallyAccess
+import TallyTestSupport
 import Testing
 
 @Suite("An IP address")

@@ -5,7 +5,6 @@ import Darwin
 #endif
 public import Logging
 import TallyCore
-import TallyTrack
 
 /// Logs to standard output, one line for each message, as text for people or JSON for machines.
 public struct LineLogHandler: LogHandler {
@@ -89,9 +88,7 @@ public struct LineLogHandler: LogHandler {
     private static func quotedIfNeeded(_ value: String) -> String {
         let isPlain = !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != 0x7F && $0 != UInt8(ascii: "=") }
         if isPlain { return value }
-        var json = JSONText()
-        json.string(value)
-        return String(decoding: json.bytes, as: UTF8.self)
+        return JSONText.string(value)
     }
 
     /// A line stays a line, whatever is in the message.

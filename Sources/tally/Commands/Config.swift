@@ -15,8 +15,7 @@ struct Config: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             let settings = try self.options.load()
-            for warning in settings.warnings { printError("tally: \(warning)") }
-            print(self.format == .table ? settings.renderTable() : settings.renderJSON())
+            print(self.format == .table ? settings.renderTable() : settings.renderJSON(), terminator: "")
         }
     }
 }

@@ -6,6 +6,13 @@ public struct JSONText {
 
     public init() {}
 
+    /// A string with its quotes.
+    public static func string(_ text: String) -> String {
+        var json = JSONText()
+        json.string(text)
+        return String(decoding: json.bytes, as: UTF8.self)
+    }
+
     /// Writes what is JSON already.
     public mutating func raw(_ text: String) { self.bytes.append(contentsOf: text.utf8) }
 

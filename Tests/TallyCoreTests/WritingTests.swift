@@ -1,7 +1,7 @@
 import TallyCore
 import Testing
 
-@Suite struct HourTests {
+@Suite struct WritingTests {
     @Test(
         "an hour knows its day, before 1970 too",
         arguments: [(0, 0, 0), (3_599, 0, 0), (3_600, 0, 1), (86_399, 0, 23), (86_400, 1, 0), (-1, -1, 23), (-86_400, -1, 0)])
@@ -24,4 +24,7 @@ import Testing
         #expect(Epoch("ff") == nil)
         #expect(Epoch("000000000000000g") == nil)
     }
+
+    @Test("JSON strings escape what RFC 8259 asks for, and nothing else")
+    func json() { #expect(JSONText.string("\u{0}\u{1F}\n\"\\ é") == #""\u0000\u001f\n\"\\ é""#) }
 }

@@ -1,0 +1,44 @@
+import TallyConfig
+import TallyCore
+import TallyTestSupport
+import Testing
+
+extension EndToEnd {
+    @Suite struct Commands {
+        @Test("every setting has its flag")
+        func flags() async throws {
+            let (exit, output) = try await TallyProcess.run(["serve", "--help"], settings: [:])
+            #expect(exit == .code(0))
+            for key in SettingKey.all { #expect(output.contains(key.flag + " "), "\(key.flag)") }
+        }
+
+        @Test("tally config says what holds and where it comes from, without passwords")
+        func config() async throws {
+            let (exit, output) = try await TallyProcess.run(
+                ["config", "--port", "9000"], settings: ["REDIS_URL": "redis://:hidden@example.org", "LOG_LEVEL": "debug"])
+            #expect(exit == .code(0))
+            #expect(output.contains("redis://:***@example.org:6379/0"))
+            #expect(!output.contains("hidden"))
+            #expect(output.contains("--port") && output.contains("environment"))
+        }
+
+        @Test("tally metrics shows a client as a table, JSON or CSV, and says where there is nothing")
+        func metrics() async throws {
+            let tally = try await TallyProcess.start(["FLUSH_SCHEDULE": Deployment.never])
+            let connection = try await TestConnection.connect(port: tally.port)
+            for variation in ["A", "B", "B", "B"] {
+                #expect(try await connection.request(.GET, "/track?clientName=acme&testID=cta&variation=\(variation)").status == 200)
+            }
+            #expect(try await tally.run(["metrics", "acme"]).exit == .code(1))
+            #expect(try await tally.run(["flush"]).exit == .code(0))
+            let table = try await tally.run(["metrics", "acme"])
+            #expect(table.exit == .code(0))
+            #expect(table.output.contains("75.0 %") && table.output.contains("25.0 %"), "\(table.output)")
+            let csv = try await tally.run(["metrics", "acme", "--test", "cta", "--format", "csv"])
+            #expect(csv.output == "testID,variation,event,count\r\ncta,A,view,1\r\ncta,B,view,3\r\n")
+            let json = try await tally.run(["metrics", "acme", "--format", "json"])
+            #expect(try JSONValue(parsing: Array(json.output.utf8))["tests"]?[0]?["total"]?.integer == 4)
+            #expect(try await tally.run(["clients"]).output.contains("acme"))
+        }
+    }
+}
