@@ -20,7 +20,9 @@ public enum CounterField {
     }
 
     /// Unpacks what `pack` made; nil for anything else, which then was not written by tally.
-    public static func unpack(_ bytes: some Collection<UInt8>) -> (client: Name, test: Name, variation: Name, event: Name)? {
+    public static func unpack(_ bytes: some Collection<UInt8>) -> (
+        client: Name, test: Name, variation: Name, event: Name
+    )? {
         let parts = bytes.split(separator: separator, omittingEmptySubsequences: false)
         guard parts.count == 4, parts.allSatisfy({ !$0.isEmpty }) else { return nil }
         return (Name(utf8: parts[0]), Name(utf8: parts[1]), Name(utf8: parts[2]), Name(utf8: parts[3]))

@@ -68,7 +68,8 @@ public struct Flusher: Sendable {
                 try await self.store.apply(batch)
                 report.add(batch)
                 self.logger.debug(
-                    "batch applied", metadata: ["batch": "\(id)", "buffer": "\(buffer.kind)", "counters": "\(batch.counters)"])
+                    "batch applied",
+                    metadata: ["batch": "\(id)", "buffer": "\(buffer.kind)", "counters": "\(batch.counters)"])
             case .epochClosed(let epoch):
                 try await self.store.close(epoch)
             }

@@ -75,6 +75,9 @@ struct BatchReader {
     }
 
     private func malformed(_ what: String) -> BufferError {
-        BufferError(.malformed, "the batch \(self.key) in Redis cannot be read: \(what). It is kept; look at it with redis-cli HGETALL '\(self.key)'")
+        BufferError(
+            .malformed,
+            "the batch \(self.key) in Redis cannot be read: \(what). It is kept; look at it with redis-cli HGETALL '\(self.key)'"
+        )
     }
 }

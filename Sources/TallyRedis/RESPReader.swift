@@ -39,9 +39,10 @@ struct RESPReader: ~Copyable {
     }
 
     private func error() -> ProtocolError {
-        ProtocolError(description: withUnsafeBytes(of: self.reader.pointee.errstr) { bytes in
-            String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-        })
+        ProtocolError(
+            description: withUnsafeBytes(of: self.reader.pointee.errstr) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            })
     }
 
     private static func value(of reply: redisReply) -> RESPValue {
@@ -50,10 +51,11 @@ struct RESPReader: ~Copyable {
         case REDIS_REPLY_INTEGER: .integer(reply.integer)
         case REDIS_REPLY_ERROR: .error(String(decoding: self.bytes(of: reply), as: UTF8.self))
         case REDIS_REPLY_ARRAY:
-            .array((0..<Int(reply.elements)).map { index in
-                guard let element = reply.element[index] else { return .null }
-                return self.value(of: element.pointee)
-            })
+            .array(
+                (0..<Int(reply.elements)).map { index in
+                    guard let element = reply.element[index] else { return .null }
+                    return self.value(of: element.pointee)
+                })
         default: .null
         }
     }

@@ -40,7 +40,10 @@ public final class RedisBuffer: CounterBuffer {
         let reply = try await self.client.command(["LRANGE", self.session.keys.pending, "0", "-1"])
         return try (reply.array ?? []).map { value in
             guard let entry = value.text.flatMap(PendingEntry.init(redisEntry:)) else {
-                throw BufferError(.malformed, "the list \(self.session.keys.pending) holds what tally did not write; look at it with redis-cli LRANGE '\(self.session.keys.pending)' 0 -1")
+                throw BufferError(
+                    .malformed,
+                    "the list \(self.session.keys.pending) holds what tally did not write; look at it with redis-cli LRANGE '\(self.session.keys.pending)' 0 -1"
+                )
             }
             return entry
         }

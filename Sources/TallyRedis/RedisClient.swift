@@ -32,7 +32,8 @@ final class RedisClient: Sendable {
     /// Runs one of tally's scripts. They are few and small next to what they do, so the text itself is sent; Redis
     /// keeps what it has compiled.
     func run(_ script: RedisScript, _ arguments: [String]) async throws -> RESPValue {
-        try await self.command(["EVAL", script.source, "1", self.session.keys.meta, self.session.keys.base] + arguments)
+        try await self.command(
+            ["EVAL", script.source, "1", self.session.keys.meta, self.session.keys.base] + arguments)
     }
 
     func close() async {
@@ -49,9 +50,11 @@ final class RedisClient: Sendable {
             case .failure(let error): promise.fail(error)
             case .success(let connection):
                 let timer = self.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
-                    promise.fail(BufferError(
-                        .unavailable,
-                        "Redis at \(session.endpoint) gave no answer to \(arguments[0]) within \(timeout.nanoseconds / 1_000_000_000) s"))
+                    promise.fail(
+                        BufferError(
+                            .unavailable,
+                            "Redis at \(session.endpoint) gave no answer to \(arguments[0]) within \(timeout.nanoseconds / 1_000_000_000) s"
+                        ))
                     connection.close()
                 }
                 connection.send(arguments) { result in
@@ -59,7 +62,8 @@ final class RedisClient: Sendable {
                     switch result {
                     case .failure(let error): promise.fail(error)
                     case .success(.error(let message)):
-                        promise.fail(BufferError(.refused, "Redis at \(session.endpoint) refused \(arguments[0]): \(message)"))
+                        promise.fail(
+                            BufferError(.refused, "Redis at \(session.endpoint) refused \(arguments[0]): \(message)"))
                         if message.hasPrefix("READONLY") { connection.close() }
                     case .success(let reply): promise.succeed(reply)
                     }
@@ -71,7 +75,8 @@ final class RedisClient: Sendable {
     private func withConnection(_ body: @escaping (Result<RedisConnection, BufferError>) -> Void) {
         if let connection = self.state.value.connection { return body(.success(connection)) }
         guard !self.state.value.isClosed else {
-            return body(.failure(BufferError(.unavailable, "the connection to Redis is closed, since tally is stopping")))
+            return body(
+                .failure(BufferError(.unavailable, "the connection to Redis is closed, since tally is stopping")))
         }
         self.state.value.waitingForConnection.append(body)
         guard self.state.value.waitingForConnection.count == 1 else { return }

@@ -50,9 +50,14 @@ final class RedisConnection {
                 case .failure(let error):
                     completion.value(.failure(Self.cannotConnect(endpoint, error)))
                 case .success(let channel):
-                    guard let handler = try? channel.pipeline.syncOperations.handler(type: RedisChannelHandler.self) else {
-                        completion.value(.failure(BufferError(
-                            .unavailable, "Redis at \(endpoint) closed the connection at once; is the port right, and TLS wanted?")))
+                    guard let handler = try? channel.pipeline.syncOperations.handler(type: RedisChannelHandler.self)
+                    else {
+                        completion.value(
+                            .failure(
+                                BufferError(
+                                    .unavailable,
+                                    "Redis at \(endpoint) closed the connection at once; is the port right, and TLS wanted?"
+                                )))
                         return
                     }
                     RedisConnection(channel: channel, handler: handler).enter(endpoint, completion.value)
@@ -84,12 +89,15 @@ final class RedisConnection {
     ) {
         var steps: [(command: [String], mend: String)] = []
         if let password = endpoint.password {
-            steps.append((
-                ["AUTH"] + (endpoint.user.map { [$0] } ?? []) + [password],
-                "check the user and password in REDIS_URL"))
+            steps.append(
+                (
+                    ["AUTH"] + (endpoint.user.map { [$0] } ?? []) + [password],
+                    "check the user and password in REDIS_URL"
+                ))
         }
         // SELECT 0 changes nothing, but its answer tells a Redis that wants a password from one that does not.
-        steps.append((["SELECT", String(endpoint.database)], "check the password and the database number in REDIS_URL"))
+        steps.append(
+            (["SELECT", String(endpoint.database)], "check the password and the database number in REDIS_URL"))
         self.run(steps[...], endpoint, completion)
     }
 
@@ -107,8 +115,10 @@ final class RedisConnection {
                 self.close()
                 // A Redis that is still reading its files is away, not refusing.
                 let code: BufferError.Code = message.hasPrefix("LOADING") ? .unavailable : .refused
-                completion(.failure(BufferError(
-                    code, "Redis at \(endpoint) refused \(step.command[0]): \(message); \(step.mend)")))
+                completion(
+                    .failure(
+                        BufferError(
+                            code, "Redis at \(endpoint) refused \(step.command[0]): \(message); \(step.mend)")))
             case .success:
                 self.run(steps.dropFirst(), endpoint, completion)
             case .failure(let error):

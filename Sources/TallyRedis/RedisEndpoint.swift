@@ -23,5 +23,7 @@ public struct RedisEndpoint: Sendable, CustomStringConvertible {
     }
 
     /// Host and port alone: never the password.
-    public var description: String { self.host.contains(":") ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)" }
+    public var description: String {
+        self.host.contains(":") ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)"
+    }
 }

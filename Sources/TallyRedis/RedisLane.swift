@@ -87,7 +87,9 @@ final class RedisLane: BufferLane {
         self.session.sayHello(on: connection) { [self] result in
             switch result {
             case .success(let epoch):
-                if self.backoff.attempts > 0 { self.logger.notice("Redis is back", metadata: ["redis": "\(self.session.endpoint)"]) }
+                if self.backoff.attempts > 0 {
+                    self.logger.notice("Redis is back", metadata: ["redis": "\(self.session.endpoint)"])
+                }
                 // With a batch under way it is the answer that shows whether things are well again.
                 if !self.state.hasBatchUnderWay { self.backoff.reset() }
                 self.perform(self.state.greeted(epoch: epoch, now: .now()))
@@ -118,7 +120,8 @@ final class RedisLane: BufferLane {
         let delay = self.backoff.next()
         // One line when it goes away and one when it is back; what lies between would say nothing new.
         if self.backoff.attempts == 1 {
-            self.logger.warning("\(error)", metadata: ["retry": "from \(delay.nanoseconds / 1_000_000) ms on, until it is back"])
+            self.logger.warning(
+                "\(error)", metadata: ["retry": "from \(delay.nanoseconds / 1_000_000) ms on, until it is back"])
         }
         self.eventLoop.assumeIsolated().scheduleTask(in: delay) { self.connect() }
     }
@@ -164,7 +167,8 @@ final class RedisLane: BufferLane {
                 connection,
                 BufferError(
                     .unavailable,
-                    "Redis at \(self.session.endpoint) gave no answer within \(Self.answerTimeout.nanoseconds / 1_000_000_000) s"))
+                    "Redis at \(self.session.endpoint) gave no answer within \(Self.answerTimeout.nanoseconds / 1_000_000_000) s"
+                ))
         }
         connection.send(command) { [self] result in
             self.answerDeadline?.cancel()

@@ -15,7 +15,9 @@ struct RedisSession: Sendable {
         on connection: RedisConnection, completion: @escaping (Result<Epoch, BufferError>) -> Void
     ) {
         let candidate = Epoch.random()
-        let command = ["EVAL", RedisScript.hello.source, "1", self.keys.meta, self.keys.base, candidate.description, self.owner]
+        let command = [
+            "EVAL", RedisScript.hello.source, "1", self.keys.meta, self.keys.base, candidate.description, self.owner,
+        ]
         connection.send(command) { result in
             switch result {
             case .failure(let error): completion(.failure(error))

@@ -13,14 +13,22 @@ public enum Banner {
             "  may track   \(self.list(settings.trackAllowed.ranges))   (TRACK_ALLOWED_IPS)",
             "  may read    \(self.list(settings.readAllowed.ranges))   (READ_ALLOWED_IPS)",
         ]
-        if let next = service.nextFlush { lines.append("  next flush  \(Timestamp.iso8601(next))   (FLUSH_SCHEDULE \(settings.flushSchedule.text))") }
-        lines += ["", "  try         \(example)", "  then        curl '\(service.url)/get-metric?clientName=acme'   after the next flush", "",
-            "  Settings come from flags, the environment, or a file named .env; .env.example explains each. Stop with Ctrl-C.", ""]
+        if let next = service.nextFlush {
+            lines.append("  next flush  \(Timestamp.iso8601(next))   (FLUSH_SCHEDULE \(settings.flushSchedule.text))")
+        }
+        lines += [
+            "", "  try         \(example)",
+            "  then        curl '\(service.url)/get-metric?clientName=acme'   after the next flush", "",
+            "  Settings come from flags, the environment, or a file named .env; .env.example explains each. Stop with Ctrl-C.",
+            "",
+        ]
         return lines.joined(separator: "\n")
     }
 
     private static func place(of buffer: String, _ settings: Settings, _ storage: Storage) -> String {
-        if buffer == "redis", let redis = settings.redis { return "Redis, \(redis), keys {\(settings.redisKeyPrefix)}:*" }
+        if buffer == "redis", let redis = settings.redis {
+            return "Redis, \(redis), keys {\(settings.redisKeyPrefix)}:*"
+        }
         return storage.embeddedPath.map { "embedded, \($0)" } ?? "embedded"
     }
 

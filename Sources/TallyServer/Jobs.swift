@@ -21,7 +21,9 @@ struct Flushing: Sendable {
     func run() async throws -> String? {
         do {
             let report = try await self.flusher.flush()
-            if !report.skippedBuffers.isEmpty { return "another instance is flushing \(report.skippedBuffers.joined(separator: ", "))" }
+            if !report.skippedBuffers.isEmpty {
+                return "another instance is flushing \(report.skippedBuffers.joined(separator: ", "))"
+            }
             return report.batches == 0 ? nil : report.summary
         } catch let error as FlushError {
             if let owned = error.bufferError, owned.code == .ownedByAnother { self.onOwnedByAnother(owned) }

@@ -48,7 +48,8 @@ struct StorageService: Service {
         }
         let timer = Task {
             try await Task.sleep(for: limit)
-            continuation.finish(throwing: StartError(.unavailable, "not done within \(limit); what was not moved stays in the buffer"))
+            continuation.finish(
+                throwing: StartError(.unavailable, "not done within \(limit); what was not moved stays in the buffer"))
         }
         defer {
             timer.cancel()
@@ -81,9 +82,12 @@ struct HTTPService: Service {
         } catch let error as IOError {
             let reason =
                 switch error.errnoCode {
-                case EADDRINUSE: "port \(self.settings.port) on \(self.settings.host) is in use already; stop what uses it, or set another PORT"
-                case EACCES: "port \(self.settings.port) needs privileges that this process has not; set a PORT above 1023"
-                case EADDRNOTAVAIL: "\(self.settings.host) is no address of this machine; set HOST to one that is, or to 0.0.0.0 for all"
+                case EADDRINUSE:
+                    "port \(self.settings.port) on \(self.settings.host) is in use already; stop what uses it, or set another PORT"
+                case EACCES:
+                    "port \(self.settings.port) needs privileges that this process has not; set a PORT above 1023"
+                case EADDRNOTAVAIL:
+                    "\(self.settings.host) is no address of this machine; set HOST to one that is, or to 0.0.0.0 for all"
                 default: "cannot listen on \(self.settings.host) port \(self.settings.port): \(error)"
                 }
             let failure = StartError(.configuration, reason)

@@ -48,13 +48,15 @@ public struct Storage: Sendable {
         var buffers: [any CounterBuffer] = []
         let redis = try settings.redis.map { url in
             RedisBuffer(
-                endpoint: try RedisEndpoint(url, caFile: settings.redisCAFile), keyPrefix: settings.redisKeyPrefix, bounds: bounds, owner: owner,
+                endpoint: try RedisEndpoint(url, caFile: settings.redisCAFile), keyPrefix: settings.redisKeyPrefix,
+                bounds: bounds, owner: owner,
                 eventLoop: eventLoop, logger: logger)
         }
         if let redis { buffers.append(redis) }
         if let database {
             // A file that is restored from a copy takes its store with it, unless the store is elsewhere.
-            buffers.append(SQLiteBuffer(database: database, kind: "embedded", bounds: bounds, startsNewEpoch: mongo != nil))
+            buffers.append(
+                SQLiteBuffer(database: database, kind: "embedded", bounds: bounds, startsNewEpoch: mongo != nil))
         }
         self.buffer = buffers[0]
         self.buffers = buffers

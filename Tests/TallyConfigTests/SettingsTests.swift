@@ -32,7 +32,8 @@ import Testing
     @Test("every key reaches its field")
     func everyField() throws {
         let settings = try load(environment: [
-            "HOST": "::", "PORT": "0", "REDIS_URL": "rediss://:p@r:1/2", "REDIS_CA_FILE": "ca.pem", "REDIS_KEY_PREFIX": "a.B-_9",
+            "HOST": "::", "PORT": "0", "REDIS_URL": "rediss://:p@r:1/2", "REDIS_CA_FILE": "ca.pem",
+            "REDIS_KEY_PREFIX": "a.B-_9",
             "MONGODB_URI": "mongodb://m/db", "DATA_DIR": "/var/lib/my tally", "FLUSH_SCHEDULE": "*/5 * * * *",
             "TRACK_ALLOWED_IPS": "10.0.0.0/8", "READ_ALLOWED_IPS": "10.1.0.0/16, ::1", "TRUSTED_PROXIES": "10.0.0.2",
             "LOG_LEVEL": "WARNING", "LOG_FORMAT": "json", "MAX_CLIENTS": "1", "MAX_TESTS_PER_CLIENT": "2",

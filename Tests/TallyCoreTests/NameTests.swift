@@ -37,7 +37,9 @@ import Testing
         #expect((NameRules.faultInName(Array(name.utf8)) == nil) == isGood)
     }
 
-    @Test("bytes that are no UTF-8 are no name", arguments: [[0xFF], [0xC3], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0x61, 0x80]] as [[UInt8]])
+    @Test(
+        "bytes that are no UTF-8 are no name",
+        arguments: [[0xFF], [0xC3], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0x61, 0x80]] as [[UInt8]])
     func notUTF8(_ bytes: [UInt8]) {
         #expect(NameRules.faultInName(bytes) == "is not valid UTF-8")
     }

@@ -4,7 +4,9 @@ import Testing
 @Suite struct WritingTests {
     @Test(
         "an hour knows its day, before 1970 too",
-        arguments: [(0, 0, 0), (3_599, 0, 0), (3_600, 0, 1), (86_399, 0, 23), (86_400, 1, 0), (-1, -1, 23), (-86_400, -1, 0)])
+        arguments: [
+            (0, 0, 0), (3_599, 0, 0), (3_600, 0, 1), (86_399, 0, 23), (86_400, 1, 0), (-1, -1, 23), (-86_400, -1, 0),
+        ])
     func dayAndHour(_ second: Int64, _ day: Int64, _ hour: Int) {
         let moment = Hour(containing: second)
         #expect(moment.day == day)

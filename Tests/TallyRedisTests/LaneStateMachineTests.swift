@@ -29,7 +29,9 @@ import Testing
     @Test("batches get the numbers 1, 2, 3 of one lane, each after the answer to the one before")
     func numbers() {
         var state = self.connected()
-        guard case .send(let lane, 1, Self.first) = state.submit(now: self.now) else { Issue.record("no first"); return }
+        guard case .send(let lane, 1, Self.first) = state.submit(now: self.now) else {
+            Issue.record("no first"); return
+        }
         #expect(!state.isReady)
         #expect(state.answered() == .finish(.counted))
         #expect(state.submit(now: self.now) == .send(lane: lane, number: 2, epoch: Self.first))
@@ -54,7 +56,9 @@ import Testing
         state.greeting()
         #expect(state.greeted(epoch: Self.second, now: self.now) == .finish(.unknown))
         #expect(state.isReady)
-        guard case .send(_, 1, Self.second) = state.submit(now: self.now) else { Issue.record("a new lane begins at 1"); return }
+        guard case .send(_, 1, Self.second) = state.submit(now: self.now) else {
+            Issue.record("a new lane begins at 1"); return
+        }
     }
 
     @Test("a batch that is refused as stale at its first sending goes out under the new epoch")
@@ -62,11 +66,15 @@ import Testing
         var state = self.connected()
         _ = state.submit(now: self.now)
         #expect(state.refused("TALLYSTALE this epoch is over") == .hello)
-        guard case .send(_, 1, Self.second) = state.greeted(epoch: Self.second, now: self.now) else { Issue.record("not sent"); return }
+        guard case .send(_, 1, Self.second) = state.greeted(epoch: Self.second, now: self.now) else {
+            Issue.record("not sent"); return
+        }
         #expect(state.answered() == .finish(.counted))
     }
 
-    @Test("a batch that is refused as stale after its answer was lost is given up", arguments: ["TALLYSTALE x", "TALLYGAP x"])
+    @Test(
+        "a batch that is refused as stale after its answer was lost is given up",
+        arguments: ["TALLYSTALE x", "TALLYGAP x"])
     func staleLater(_ message: String) {
         var state = self.connected()
         _ = state.submit(now: self.now)

@@ -15,7 +15,8 @@ import Testing
         _ redis: RedisServer, bounds: NameBounds = .standard, owner: String = "mongodb", prefix: String = "tally"
     ) -> RedisBuffer {
         RedisBuffer(
-            endpoint: RedisEndpoint(host: "127.0.0.1", port: redis.port), keyPrefix: prefix, bounds: bounds, owner: owner,
+            endpoint: RedisEndpoint(host: "127.0.0.1", port: redis.port), keyPrefix: prefix, bounds: bounds,
+            owner: owner,
             eventLoop: Self.group.next(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
@@ -32,7 +33,9 @@ import Testing
         }
 
         func waitUntilReady() async throws {
-            try await eventually("the lane to be ready") { try await self.loop.submit { self.lane.value.isReady }.get() }
+            try await eventually("the lane to be ready") {
+                try await self.loop.submit { self.lane.value.isReady }.get()
+            }
         }
 
         func send(_ units: [[(String, Int64)]]) async throws -> LaneOutcome {
@@ -43,7 +46,8 @@ import Testing
                     batch.beginUnit()
                     for (field, count) in unit {
                         let names = field.split(separator: "/").map { Name(String($0)) }
-                        let packed = CounterField.pack(client: names[0], test: names[1], variation: names[2], event: names[3])
+                        let packed = CounterField.pack(
+                            client: names[0], test: names[1], variation: names[2], event: names[3])
                         packed.withUnsafeBytes { _ = batch.append(field: $0, count: count) }
                     }
                 }
@@ -65,7 +69,8 @@ import Testing
         let redis = try await RedisServer.start()
         let buffer = self.buffer(redis)
         let lane = try await Lane(buffer)
-        _ = try self.verdicts(await lane.send([[("acme/cta/B/view", 2)], [("acme/cta/A/view", 1), ("acme/a b/é/buy", 5)]]))
+        _ = try self.verdicts(
+            await lane.send([[("acme/cta/B/view", 2)], [("acme/cta/A/view", 1), ("acme/a b/é/buy", 5)]]))
         _ = try self.verdicts(await lane.send([[("acme/cta/B/view", 1)]]))
         try await buffer.seal()
         _ = try self.verdicts(await lane.send([[("acme/cta/B/view", 10)]]))
@@ -74,12 +79,15 @@ import Testing
         guard case .batch(let id) = pending[0] else { Issue.record("no batch"); return }
         let batch = try #require(try await buffer.read(id))
         #expect(batch.total == 9)
-        #expect(batch.documents == [
-            DocumentCounts(client: "acme", test: "a b", counts: [.init(variation: "é", event: "buy", count: 5)]),
-            DocumentCounts(client: "acme", test: "cta", counts: [
-                .init(variation: "A", event: "view", count: 1), .init(variation: "B", event: "view", count: 3),
-            ]),
-        ])
+        #expect(
+            batch.documents == [
+                DocumentCounts(client: "acme", test: "a b", counts: [.init(variation: "é", event: "buy", count: 5)]),
+                DocumentCounts(
+                    client: "acme", test: "cta",
+                    counts: [
+                        .init(variation: "A", event: "view", count: 1), .init(variation: "B", event: "view", count: 3),
+                    ]),
+            ])
         try await buffer.acknowledge(pending[0])
         try await buffer.acknowledge(pending[0])
         #expect(try await buffer.pending() == [])
@@ -108,16 +116,21 @@ import Testing
         let epoch = try #require(try await redis.command(["HGET", "{tally}:meta", "epoch"]).text)
         func call(_ number: String, _ field: String, epoch: String) async throws -> RedisReply {
             try await redis.command([
-                "EVAL", RedisScript.track.source, "1", "{tally}:meta", "{tally}:", epoch, "lane", number, "10", "1", "10", "10",
+                "EVAL", RedisScript.track.source, "1", "{tally}:meta", "{tally}:", epoch, "lane", number, "10", "1",
+                "10", "10",
                 "1000", "", "acme\tcta\tB\tview", "1", field, "1",
             ])
         }
         #expect(try await call("1", "acme\tother\tB\tview", epoch: epoch).text == "1t1")
         #expect(try await call("1", "acme\tother\tB\tview", epoch: epoch).text == "1t1")
         #expect(try await redis.command(["HGET", "{tally}:live", "total"]).text == "1")
-        guard case .error(let gap) = try await call("3", "acme\tcta\tA\tview", epoch: epoch) else { Issue.record("no error"); return }
+        guard case .error(let gap) = try await call("3", "acme\tcta\tA\tview", epoch: epoch) else {
+            Issue.record("no error"); return
+        }
         #expect(gap.contains("TALLYGAP"))
-        guard case .error(let stale) = try await call("2", "acme\tcta\tA\tview", epoch: "00000000000000ff") else { Issue.record("no error"); return }
+        guard case .error(let stale) = try await call("2", "acme\tcta\tA\tview", epoch: "00000000000000ff") else {
+            Issue.record("no error"); return
+        }
         #expect(stale.contains("TALLYSTALE"))
         #expect(try await call("2", "acme\tcta\tA\tview", epoch: epoch).text == "")
         #expect(try await redis.command(["HGET", "{tally}:live", "total"]).text == "3")
@@ -138,15 +151,20 @@ import Testing
             [("a/t/1/buy", 1)], [("a/t/1/sell", 1)],  // events
             [("a/t/1/view", 4)],
         ])
-        #expect(try self.verdicts(outcome).exceptions == [
-            .init(unit: 2, refusal: .tooManyClients, entry: 2), .init(unit: 3, refusal: .tooManyTests, entry: 4),
-            .init(unit: 6, refusal: .tooManyVariations, entry: 7), .init(unit: 8, refusal: .tooManyEvents, entry: 9),
-        ])
+        #expect(
+            try self.verdicts(outcome).exceptions == [
+                .init(unit: 2, refusal: .tooManyClients, entry: 2), .init(unit: 3, refusal: .tooManyTests, entry: 4),
+                .init(unit: 6, refusal: .tooManyVariations, entry: 7),
+                .init(unit: 8, refusal: .tooManyEvents, entry: 9),
+            ])
         // Known names go on counting, in this batch and after a seal.
         try await buffer.seal()
-        #expect(try self.verdicts(await lane.send([[("a/t/2/buy", 1)], [("a/u/1/view", 1)], [("d/t/1/view", 1)]])).exceptions == [
-            .init(unit: 1, refusal: .tooManyTests, entry: 1), .init(unit: 2, refusal: .tooManyClients, entry: 2),
-        ])
+        #expect(
+            try self.verdicts(await lane.send([[("a/t/2/buy", 1)], [("a/u/1/view", 1)], [("d/t/1/view", 1)]]))
+                .exceptions == [
+                    .init(unit: 1, refusal: .tooManyTests, entry: 1),
+                    .init(unit: 2, refusal: .tooManyClients, entry: 2),
+                ])
         try await lane.close()
         await buffer.shutdown()
     }
@@ -182,7 +200,9 @@ import Testing
         let buffer = self.buffer(redis)
         let lane = try await Lane(buffer)
         _ = try await redis.command(["CONFIG", "SET", "maxmemory", "1"])
-        guard case .notCounted(let error) = try await lane.send([[("acme/cta/B/view", 1)]]) else { Issue.record("counted"); return }
+        guard case .notCounted(let error) = try await lane.send([[("acme/cta/B/view", 1)]]) else {
+            Issue.record("counted"); return
+        }
         #expect(error.code == .refused)
         #expect(error.description.contains("OOM"))
         _ = try await redis.command(["CONFIG", "SET", "maxmemory", "0"])
@@ -209,9 +229,10 @@ import Testing
             try await buffer.seal()
             return true
         }
-        #expect(try await buffer.pending() == [
-            .batch(BatchID(epoch: old, number: 1)), .epochClosed(old), .batch(BatchID(epoch: new, number: 1)),
-        ])
+        #expect(
+            try await buffer.pending() == [
+                .batch(BatchID(epoch: old, number: 1)), .epochClosed(old), .batch(BatchID(epoch: new, number: 1)),
+            ])
         try await lane.close()
         await buffer.shutdown()
     }

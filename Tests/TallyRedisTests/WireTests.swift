@@ -5,7 +5,9 @@ import Testing
 @testable import TallyRedis
 
 @Suite struct WireTests {
-    @Test("a command is an array of bulk strings, numbers without detours", arguments: [0, 7, 10, 99, 100, Int64.max, -1, -10, Int64.min])
+    @Test(
+        "a command is an array of bulk strings, numbers without detours",
+        arguments: [0, 7, 10, 99, 100, Int64.max, -1, -10, Int64.min])
     func numbers(_ number: Int64) {
         var buffer = ByteBuffer()
         buffer.writeRESPBulk(number)
@@ -23,14 +25,17 @@ import Testing
                 try reader.feed(ByteBuffer(bytes: bytes[start..<min(start + size, bytes.count)]))
                 while let reply = try reader.next() { replies.append(reply) }
             }
-            #expect(replies == [
-                .array([.string(Array("a\r\n".utf8)), .integer(42), .array([.null])]), .error("ERR no"),
-                .string(Array("OK".utf8)),
-            ])
+            #expect(
+                replies == [
+                    .array([.string(Array("a\r\n".utf8)), .integer(42), .array([.null])]), .error("ERR no"),
+                    .string(Array("OK".utf8)),
+                ])
         }
     }
 
-    @Test("what is no RESP is an error, not a crash", arguments: ["HTTP/1.1 400 Bad Request\r\n", "*-5\r\n", "$99999999999999999999\r\n"])
+    @Test(
+        "what is no RESP is an error, not a crash",
+        arguments: ["HTTP/1.1 400 Bad Request\r\n", "*-5\r\n", "$99999999999999999999\r\n"])
     func nonsense(_ text: String) throws {
         var reader = RESPReader()
         #expect(throws: RESPReader.ProtocolError.self) {
@@ -39,7 +44,12 @@ import Testing
         }
     }
 
-    @Test("verdicts are read", arguments: [("", []), ("3t17", [(3, .tooManyTests, 17)]), ("0c0,12v400", [(0, .tooManyClients, 0), (12, .tooManyVariations, 400)])] as [(String, [(Int, Refusal, Int)])])
+    @Test(
+        "verdicts are read",
+        arguments: [
+            ("", []), ("3t17", [(3, .tooManyTests, 17)]),
+            ("0c0,12v400", [(0, .tooManyClients, 0), (12, .tooManyVariations, 400)]),
+        ] as [(String, [(Int, Refusal, Int)])])
     func verdicts(_ text: String, _ expected: [(Int, Refusal, Int)]) {
         let verdicts = Verdicts(redis: Array(text.utf8))
         #expect(verdicts == Verdicts(exceptions: expected.map { .init(unit: $0.0, refusal: $0.1, entry: $0.2) }))

@@ -18,7 +18,8 @@ extension EndToEnd {
             #expect(refused.status == 403)
             #expect(try refused.json()["detail"]?.string?.contains("127.0.0.1") == true)
             // X-Forwarded-For counts for nothing without a trusted proxy.
-            #expect(try await connection.request(.GET, Self.track, headers: ["X-Forwarded-For": "10.1.2.3"]).status == 403)
+            #expect(
+                try await connection.request(.GET, Self.track, headers: ["X-Forwarded-For": "10.1.2.3"]).status == 403)
             #expect(try await connection.request(.GET, "/clients").status == 200)
             #expect(try await connection.request(.HEAD, "/livez").status == 200)
         }
@@ -44,8 +45,10 @@ extension EndToEnd {
                 let response = try await connection.request(.GET, Self.track, headers: headers)
                 #expect(response.status == expected, "\(lines): \(response.text)")
             }
-            #expect(try await connection.request(.GET, "/clients", headers: ["X-Forwarded-For": "192.0.2.7"]).status == 200)
-            #expect(try await connection.request(.GET, "/clients", headers: ["X-Forwarded-For": "192.0.2.8"]).status == 403)
+            #expect(
+                try await connection.request(.GET, "/clients", headers: ["X-Forwarded-For": "192.0.2.7"]).status == 200)
+            #expect(
+                try await connection.request(.GET, "/clients", headers: ["X-Forwarded-For": "192.0.2.8"]).status == 403)
             // Health is for anyone, its reasons are not.
             let health = try await connection.request(.GET, "/readyz", headers: ["X-Forwarded-For": "192.0.2.8"])
             #expect(health.status == 200)

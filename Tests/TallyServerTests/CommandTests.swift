@@ -15,7 +15,8 @@ extension EndToEnd {
         @Test("tally config says what holds and where it comes from, without passwords")
         func config() async throws {
             let (exit, output) = try await TallyProcess.run(
-                ["config", "--port", "9000"], settings: ["REDIS_URL": "redis://:hidden@example.org", "LOG_LEVEL": "debug"])
+                ["config", "--port", "9000"],
+                settings: ["REDIS_URL": "redis://:hidden@example.org", "LOG_LEVEL": "debug"])
             #expect(exit == .code(0))
             #expect(output.contains("redis://:***@example.org:6379/0"))
             #expect(!output.contains("hidden"))
@@ -27,7 +28,9 @@ extension EndToEnd {
             let tally = try await TallyProcess.start(["FLUSH_SCHEDULE": Deployment.never])
             let connection = try await TestConnection.connect(port: tally.port)
             for variation in ["A", "B", "B", "B"] {
-                #expect(try await connection.request(.GET, "/track?clientName=acme&testID=cta&variation=\(variation)").status == 200)
+                #expect(
+                    try await connection.request(.GET, "/track?clientName=acme&testID=cta&variation=\(variation)")
+                        .status == 200)
             }
             #expect(try await tally.run(["metrics", "acme"]).exit == .code(1))
             #expect(try await tally.run(["flush"]).exit == .code(0))

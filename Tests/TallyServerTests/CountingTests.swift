@@ -4,7 +4,9 @@ import Testing
 
 extension EndToEnd {
     @Suite struct Counting {
-        @Test("eight clients count 50,000 in every form while a flush runs every second", arguments: Deployment.Kind.allCases)
+        @Test(
+            "eight clients count 50,000 in every form while a flush runs every second",
+            arguments: Deployment.Kind.allCases)
         func everyFormEveryDeployment(_ kind: Deployment.Kind) async throws {
             let deployment = try await Deployment.start(kind)
             let tally = try await TallyProcess.start(deployment.settings())

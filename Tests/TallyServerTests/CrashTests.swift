@@ -13,7 +13,8 @@ extension EndToEnd {
             let ledger = Ledger()
             let stop = TrafficGenerator.StopFlag()
             let traffic = TrafficGenerator(
-                .init(seed: 21, connections: 8, counts: .max, counters: 200, reconnectsWithin: .seconds(60)), ledger: ledger)
+                .init(seed: 21, connections: 8, counts: .max, counters: 200, reconnectsWithin: .seconds(60)),
+                ledger: ledger)
             var random = SplitMix64(seed: 22)
             let report = try await withThrowingTaskGroup(of: TrafficGenerator.Report.self) { group in
                 group.addTask { try await traffic.run(port: tally.port, stop: stop) }

@@ -62,7 +62,9 @@ final class Deployment: Sendable, CustomTestStringConvertible {
         for client in clients {
             let response = try await connection.request(.GET, "/get-metric?clientName=\(client)")
             if response.status == 404 { continue }
-            guard response.status == 200 else { throw TestSupportError("get-metric: \(response.status) \(response.text)") }
+            guard response.status == 200 else {
+                throw TestSupportError("get-metric: \(response.status) \(response.text)")
+            }
             try counts.merge(CountedInStore.counts(inMetrics: response.json())) { $0 + $1 }
         }
         await connection.close()
@@ -84,7 +86,8 @@ final class Deployment: Sendable, CustomTestStringConvertible {
         let queue = try DatabaseQueue(path: self.dataDirectory().appendingPathComponent("tally.sqlite").path)
         return try queue.read { database in
             var counts: [Counter: Int64] = [:]
-            let rows = try Row.fetchCursor(database, sql: "SELECT client, test, variation, event, count FROM store_counts")
+            let rows = try Row.fetchCursor(
+                database, sql: "SELECT client, test, variation, event, count FROM store_counts")
             while let row = try rows.next() {
                 let counter = Counter(
                     client: Name(row[0] as String), test: Name(row[1] as String), variation: Name(row[2] as String),

@@ -13,7 +13,8 @@ extension EndToEnd {
             return (deployment, try await TallyProcess.start(own))
         }
 
-        private func total(_ deployment: Deployment, _ tally: TallyProcess, client: Name = "acme") async throws -> Int64 {
+        private func total(_ deployment: Deployment, _ tally: TallyProcess, client: Name = "acme") async throws -> Int64
+        {
             try await deployment.flush(tally)
             return try await deployment.countedByAPI(tally, clients: [client]).values.reduce(0, +)
         }
@@ -21,7 +22,8 @@ extension EndToEnd {
         @Test("one count is answered as the contract says")
         func single() async throws {
             let (_, tally) = try await self.start()
-            let response = try await TestConnection.once(port: tally.port, .GET, "/track?clientName=acme&testID=cta&variation=B")
+            let response = try await TestConnection.once(
+                port: tally.port, .GET, "/track?clientName=acme&testID=cta&variation=B")
             #expect(response.status == 200)
             #expect(response.text == #"{"status":"counted"}"#)
             #expect(response.header("cache-control") == "no-store")
@@ -39,14 +41,20 @@ extension EndToEnd {
             #expect(good.status == 200)
             #expect(good.text == #"{"status":"counted","accepted":10}"#)
             let bad = try await connection.request(
-                .POST, "/track", headers: json, body: #"[\#(item),{"clientName":"acme","testID":"cta","variation":"","count":0}]"#)
+                .POST, "/track", headers: json,
+                body: #"[\#(item),{"clientName":"acme","testID":"cta","variation":"","count":0}]"#)
             #expect(bad.status == 400)
-            #expect(try bad.json()["errors"]?.array?.compactMap { $0["parameter"]?.string } == ["[1].variation", "[1].count"])
+            #expect(
+                try bad.json()["errors"]?.array?.compactMap { $0["parameter"]?.string } == [
+                    "[1].variation", "[1].count",
+                ])
             #expect(try await connection.request(.POST, "/track", headers: json, body: "[]").status == 400)
             let many = "[" + Array(repeating: item, count: 1_001).joined(separator: ",") + "]"
             #expect(try await connection.request(.POST, "/track", headers: json, body: many).status == 400)
             let most = "[" + Array(repeating: item, count: 1_000).joined(separator: ",") + "]"
-            #expect(try await connection.request(.POST, "/track", headers: json, body: most).text == #"{"status":"counted","accepted":5000}"#)
+            #expect(
+                try await connection.request(.POST, "/track", headers: json, body: most).text
+                    == #"{"status":"counted","accepted":5000}"#)
             let lines = try await connection.request(
                 .POST, "/track", headers: ["Content-Type": "application/x-ndjson"], body: item + "\r\n\n" + item)
             #expect(lines.text == #"{"status":"counted","accepted":10}"#)
@@ -83,14 +91,22 @@ extension EndToEnd {
             let wrong = try await connection.request(.POST, "/get-metric?clientName=acme", body: "")
             #expect(wrong.status == 405)
             #expect(wrong.header("allow") == "GET, HEAD")
-            #expect(try await connection.request(.POST, "/track", headers: ["Content-Type": "application/xml"], body: "<a/>").status == 415)
+            #expect(
+                try await connection.request(
+                    .POST, "/track", headers: ["Content-Type": "application/xml"], body: "<a/>"
+                ).status == 415)
             #expect(try await connection.request(.POST, "/track", body: "clientName=acme").status == 415)
-            #expect(try await connection.request(.POST, "/track", headers: ["Content-Type": "application/json"], body: "{").status == 400)
+            #expect(
+                try await connection.request(.POST, "/track", headers: ["Content-Type": "application/json"], body: "{")
+                    .status == 400)
             let missing = try await connection.request(.GET, "/track")
             #expect(missing.status == 400)
             #expect(missing.header("content-type") == "application/problem+json")
             let problem = try missing.json()
-            #expect(problem["errors"]?.array?.compactMap { $0["parameter"]?.string } == ["clientName", "testID", "variation"])
+            #expect(
+                problem["errors"]?.array?.compactMap { $0["parameter"]?.string } == [
+                    "clientName", "testID", "variation",
+                ])
             for key in ["type", "title", "status", "detail"] { #expect(problem[key] != nil) }
         }
 
@@ -102,7 +118,9 @@ extension EndToEnd {
                 port: tally.port, .POST, "/track", headers: ["Content-Type": "application/json"], body: body)
             #expect(announced.status == 413)
             let chunk = [UInt8](repeating: UInt8(ascii: " "), count: 1 << 16)
-            var request = Array("POST /track HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n".utf8)
+            var request = Array(
+                "POST /track HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    .utf8)
             for _ in 0..<17 {
                 request += Array("10000\r\n".utf8) + chunk + Array("\r\n".utf8)
             }
@@ -127,7 +145,9 @@ extension EndToEnd {
             var bytes: [UInt8] = []
             for (target, _) in targets { bytes += Array("GET \(target) HTTP/1.1\r\nHost: x\r\n\r\n".utf8) }
             bytes += Array("GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".utf8)
-            let answers = String(decoding: try await TestConnection.rawExchange(port: tally.port, bytes, halfClose: false), as: UTF8.self)
+            let answers = String(
+                decoding: try await TestConnection.rawExchange(port: tally.port, bytes, halfClose: false), as: UTF8.self
+            )
             let statuses = answers.components(separatedBy: "HTTP/1.1 ").dropFirst().compactMap { Int($0.prefix(3)) }
             #expect(statuses == targets.map(\.1) + [200])
         }
@@ -136,7 +156,8 @@ extension EndToEnd {
         func halfClosed() async throws {
             let (_, tally) = try await self.start()
             let answer = try await TestConnection.rawExchange(
-                port: tally.port, Array("GET /track?clientName=acme&testID=cta&variation=B HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
+                port: tally.port,
+                Array("GET /track?clientName=acme&testID=cta&variation=B HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
             #expect(String(decoding: answer, as: UTF8.self).hasSuffix(#"{"status":"counted"}"#))
         }
 
@@ -144,14 +165,16 @@ extension EndToEnd {
         func oldHTTP() async throws {
             let (_, tally) = try await self.start()
             let answer = try await TestConnection.rawExchange(
-                port: tally.port, Array("GET /track?clientName=acme&testID=cta&variation=B HTTP/1.0\r\n\r\n".utf8), halfClose: false)
+                port: tally.port, Array("GET /track?clientName=acme&testID=cta&variation=B HTTP/1.0\r\n\r\n".utf8),
+                halfClose: false)
             #expect(String(decoding: answer, as: UTF8.self).contains("Connection: close\r\n"))
         }
 
         @Test("what is no HTTP is refused and the connection closed")
         func noHTTP() async throws {
             let (_, tally) = try await self.start()
-            let answer = try await TestConnection.rawExchange(port: tally.port, Array("this is no request\r\n\r\n".utf8), halfClose: false)
+            let answer = try await TestConnection.rawExchange(
+                port: tally.port, Array("this is no request\r\n\r\n".utf8), halfClose: false)
             #expect(String(decoding: answer, as: UTF8.self).hasPrefix("HTTP/1.1 400 "))
         }
 
@@ -171,7 +194,10 @@ extension EndToEnd {
         func reading() async throws {
             let (deployment, tally) = try await self.start()
             let connection = try await TestConnection.connect(port: tally.port)
-            for query in ["testID=b&variation=B", "testID=b&variation=A", "testID=a,%22&variation=B&event=buy", "testID=b&variation=B"] {
+            for query in [
+                "testID=b&variation=B", "testID=b&variation=A", "testID=a,%22&variation=B&event=buy",
+                "testID=b&variation=B",
+            ] {
                 #expect(try await connection.request(.GET, "/track?clientName=acme&\(query)").status == 200)
             }
             #expect(try await connection.request(.GET, "/get-metric?clientName=acme").status == 404)
@@ -185,13 +211,17 @@ extension EndToEnd {
             let csv = try await connection.request(.GET, "/get-metric?clientName=acme", headers: ["Accept": "text/csv"])
             #expect(csv.text == "testID,variation,event,count\r\n\"a,\"\"\",B,buy,1\r\nb,A,view,1\r\nb,B,view,2\r\n")
             let tag = try #require(all.header("etag"))
-            let same = try await connection.request(.GET, "/get-metric?clientName=acme", headers: ["If-None-Match": tag])
+            let same = try await connection.request(
+                .GET, "/get-metric?clientName=acme", headers: ["If-None-Match": tag])
             #expect(same.status == 304)
             #expect(same.body.isEmpty)
             let clients = try await connection.request(.GET, "/clients")
             #expect(try clients.json()["clients"]?[0]?["tests"]?.integer == 2)
             #expect(try clients.json()["clients"]?[0]?["total"]?.integer == 3)
-            for bad in ["", "?clientName=", "?clientName=a.b", "?clientName=%zz", "?clientName=a&clientName=b", "?clientName=acme&testID="] {
+            for bad in [
+                "", "?clientName=", "?clientName=a.b", "?clientName=%zz", "?clientName=a&clientName=b",
+                "?clientName=acme&testID=",
+            ] {
                 #expect(try await connection.request(.GET, "/get-metric\(bad)").status == 400, "\(bad)")
             }
         }

@@ -10,7 +10,8 @@ extension EndToEnd {
                 "LOG_FORMAT": "json", "LOG_LEVEL": "debug", "FLUSH_SCHEDULE": Deployment.everySecond,
             ])
             let connection = try await TestConnection.connect(port: tally.port)
-            #expect(try await connection.request(.GET, "/track?clientName=acme&testID=cta&variation=a%22b").status == 200)
+            #expect(
+                try await connection.request(.GET, "/track?clientName=acme&testID=cta&variation=a%22b").status == 200)
             #expect(try await connection.request(.GET, "/track?clientName=acme").status == 400)
             try await eventually("a flush") {
                 try await connection.request(.GET, "/get-metric?clientName=acme").status == 200

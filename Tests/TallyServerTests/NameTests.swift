@@ -6,16 +6,21 @@ extension EndToEnd {
     @Suite struct Names {
         /// Names that somebody's software has stumbled over.
         static let good = [
-            "\u{E9}", "e\u{301}", "a.b", "$inc", "$", ".", "..", "__proto__", "constructor", "%2E", "%", "+", "a b", "\u{1F44D}\u{1F3FD}",
-            "\u{202E}abc", "\u{A0}x", "\"", "\\", "'", "{}", "[0]", "<script>", "null", "0", "-1", "1.5", "a,b", "a;b", "a&b=c", "#",
-            "\u{FEFF}x", "applied", "_id", "total", String(repeating: "x", count: 64), String(repeating: "\u{1F600}", count: 16),
+            "\u{E9}", "e\u{301}", "a.b", "$inc", "$", ".", "..", "__proto__", "constructor", "%2E", "%", "+", "a b",
+            "\u{1F44D}\u{1F3FD}",
+            "\u{202E}abc", "\u{A0}x", "\"", "\\", "'", "{}", "[0]", "<script>", "null", "0", "-1", "1.5", "a,b", "a;b",
+            "a&b=c", "#",
+            "\u{FEFF}x", "applied", "_id", "total", String(repeating: "x", count: 64),
+            String(repeating: "\u{1F600}", count: 16),
         ]
         static let bad = [
             "", " a", "a ", "a\tb", "a\nb", "\u{0}", "a\u{0}b", "\u{7F}", "\u{85}", String(repeating: "x", count: 65),
             String(repeating: "\u{1F600}", count: 16) + "x",
         ]
 
-        @Test("names that hurt go through every form and come back as they were", arguments: [Deployment.Kind.embedded, .redisAndMongoDB])
+        @Test(
+            "names that hurt go through every form and come back as they were",
+            arguments: [Deployment.Kind.embedded, .redisAndMongoDB])
         func roundTrip(_ kind: Deployment.Kind) async throws {
             let deployment = try await Deployment.start(kind)
             let tally = try await TallyProcess.start(deployment.settings(flush: Deployment.never))
@@ -60,7 +65,8 @@ extension EndToEnd {
                     }
                 }
                 for client in ["tally", "system", "a.b", "é", "", "_a", String(repeating: "x", count: 65)] {
-                    let request = TrackRequest(form, [.init(Counter(client: Name(client), test: "cta", variation: "B"), 1)])
+                    let request = TrackRequest(
+                        form, [.init(Counter(client: Name(client), test: "cta", variation: "B"), 1)])
                     let response = try await connection.request(
                         request.method, request.path, headers: request.headers, body: request.body)
                     #expect(response.status == 400, "\(form) client \(client)")

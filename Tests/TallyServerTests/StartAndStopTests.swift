@@ -5,14 +5,17 @@ import Testing
 
 extension EndToEnd {
     @Suite struct StartAndStop {
-        @Test("SIGTERM and SIGINT under load: every request has its answer, the last flush is done, exit 0", arguments: [SIGTERM, SIGINT])
+        @Test(
+            "SIGTERM and SIGINT under load: every request has its answer, the last flush is done, exit 0",
+            arguments: [SIGTERM, SIGINT])
         func underLoad(_ signal: Int32) async throws {
             let deployment = try await Deployment.start(.redisAndMongoDB)
             let tally = try await TallyProcess.start(deployment.settings(flush: Deployment.never))
             let ledger = Ledger()
             let stop = TrafficGenerator.StopFlag()
             let traffic = TrafficGenerator(
-                .init(seed: 61, connections: 8, counts: .max, counters: 50, reconnectsWithin: .seconds(30)), ledger: ledger)
+                .init(seed: 61, connections: 8, counts: .max, counters: 50, reconnectsWithin: .seconds(30)),
+                ledger: ledger)
             let report = try await withThrowingTaskGroup(of: TrafficGenerator.Report.self) { group in
                 group.addTask { try await traffic.run(port: tally.port, stop: stop) }
                 try await eventually("traffic") { ledger.total.acknowledged > 2_000 }
@@ -32,7 +35,9 @@ extension EndToEnd {
         func lastFlush() async throws {
             let deployment = try await Deployment.start(.redisAndMongoDB)
             let tally = try await TallyProcess.start(deployment.settings(flush: Deployment.never))
-            #expect(try await TestConnection.once(port: tally.port, .GET, "/track?clientName=acme&testID=cta&variation=B").status == 200)
+            #expect(
+                try await TestConnection.once(port: tally.port, .GET, "/track?clientName=acme&testID=cta&variation=B")
+                    .status == 200)
             #expect(try await tally.terminate() == 0)
             let counted = try await deployment.countedInStore(clients: ["acme"])
             #expect(counted == [Counter(client: "acme", test: "cta", variation: "B"): 1])
@@ -45,7 +50,8 @@ extension EndToEnd {
             try await redis.terminate()
             try await mongo.terminate()
             let tally = try await TallyProcess.start([
-                "REDIS_URL": redis.url, "MONGODB_URI": mongo.uri(database: "away"), "FLUSH_SCHEDULE": Deployment.everySecond,
+                "REDIS_URL": redis.url, "MONGODB_URI": mongo.uri(database: "away"),
+                "FLUSH_SCHEDULE": Deployment.everySecond,
             ])
             let path = "/track?clientName=acme&testID=cta&variation=B"
             let refused = try await TestConnection.once(port: tally.port, .GET, path)
@@ -70,9 +76,15 @@ extension EndToEnd {
         @Test("bad settings stop the start, all of them named at once, with 78")
         func badSettings() async throws {
             let (exit, output) = try await TallyProcess.run(
-                ["serve"], settings: ["PORT": "8x80", "REDIS_URL": "http://:pass@x", "FLUSH_SCHEDULE": "61 * * * *", "TRACK_ALLOWED_IPS": "10.0.0.1/8"])
+                ["serve"],
+                settings: [
+                    "PORT": "8x80", "REDIS_URL": "http://:pass@x", "FLUSH_SCHEDULE": "61 * * * *",
+                    "TRACK_ALLOWED_IPS": "10.0.0.1/8",
+                ])
             #expect(exit == .code(78))
-            for key in ["PORT", "REDIS_URL", "FLUSH_SCHEDULE", "TRACK_ALLOWED_IPS"] { #expect(output.contains(key), "\(output)") }
+            for key in ["PORT", "REDIS_URL", "FLUSH_SCHEDULE", "TRACK_ALLOWED_IPS"] {
+                #expect(output.contains(key), "\(output)")
+            }
             #expect(!output.contains("pass@"))
         }
 
@@ -80,14 +92,16 @@ extension EndToEnd {
         func portTaken() async throws {
             let first = try await TallyProcess.start()
             let folder = try TemporaryDirectory("port")
-            let (exit, output) = try await TallyProcess.run(["serve"], settings: ["PORT": String(first.port), "DATA_DIR": folder.path])
+            let (exit, output) = try await TallyProcess.run(
+                ["serve"], settings: ["PORT": String(first.port), "DATA_DIR": folder.path])
             #expect(exit == .code(78))
             #expect(output.contains("in use"))
         }
 
         @Test("a data folder that cannot be written is said, with 69")
         func noFolder() async throws {
-            let (exit, output) = try await TallyProcess.run(["serve"], settings: ["DATA_DIR": "/proc/tally", "PORT": "0"])
+            let (exit, output) = try await TallyProcess.run(
+                ["serve"], settings: ["DATA_DIR": "/proc/tally", "PORT": "0"])
             #expect(exit == .code(69))
             #expect(output.contains("/proc/tally"))
         }
@@ -109,7 +123,9 @@ extension EndToEnd {
             let deployment = try await Deployment.start(.redisAndMongoDB)
             let redis = try #require(deployment.redis)
             let tally = try await TallyProcess.start(deployment.settings(flush: Deployment.never))
-            #expect(try await TestConnection.once(port: tally.port, .GET, "/track?clientName=acme&testID=cta&variation=B").status == 200)
+            #expect(
+                try await TestConnection.once(port: tally.port, .GET, "/track?clientName=acme&testID=cta&variation=B")
+                    .status == 200)
             let (exit, output) = try await tally.run(["flush"])
             #expect(exit == .code(0))
             #expect(output.contains("moved 1 count of 1 counter into 1 document, in 1 batch"), "\(output)")

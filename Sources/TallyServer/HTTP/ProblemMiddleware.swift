@@ -31,14 +31,17 @@ struct ProblemMiddleware: RouterMiddleware {
             let path = request.uri.path
             if let methods = self.routes[path] {
                 let allow = methods.map(\.rawValue).joined(separator: ", ")
-                return Problem(status: 405, detail: "\(path) takes \(allow), not \(request.method.rawValue.prefix(32))", allow: allow)
+                return Problem(
+                    status: 405, detail: "\(path) takes \(allow), not \(request.method.rawValue.prefix(32))",
+                    allow: allow)
             }
             let known = (self.routes.keys + ["/track"]).sorted().joined(separator: ", ")
             return Problem(status: 404, detail: "there is nothing here; there is \(known)")
         case let error as HTTPError:
             return Problem(status: error.status.code, detail: error.body ?? error.status.reasonPhrase)
         default:
-            context.logger.error("request failed", metadata: ["path": "\(request.uri.path.prefix(64))", "reason": "\(error)"])
+            context.logger.error(
+                "request failed", metadata: ["path": "\(request.uri.path.prefix(64))", "reason": "\(error)"])
             return Problem(status: 500, detail: "this should not have happened; the reason is in the log")
         }
     }

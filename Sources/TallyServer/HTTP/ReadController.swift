@@ -45,7 +45,8 @@ struct ReadController {
         for range in accept.joined(separator: ",").split(separator: ",") {
             let parts = range.split(separator: ";").map { $0.trimmingSpaces() }
             guard let type = parts.first?.lowercased() else { continue }
-            let weight = parts.dropFirst().first { $0.lowercased().hasPrefix("q=") }.flatMap { Double($0.dropFirst(2)) } ?? 1
+            let weight =
+                parts.dropFirst().first { $0.lowercased().hasPrefix("q=") }.flatMap { Double($0.dropFirst(2)) } ?? 1
             if type == "text/csv" || type == "text/*" { csv = max(csv, weight) }
             if type == "application/json" || type == "application/*" { json = max(json, weight) }
         }

@@ -17,7 +17,8 @@ enum Routes {
 
         let router = Router(context: ReadContext.self, options: [.autoGenerateHeadEndpoints])
         let paths = (open + guarded).map(\.0)
-        router.add(middleware: ProblemMiddleware(routes: Dictionary(uniqueKeysWithValues: paths.map { ($0, [.get, .head]) })))
+        router.add(
+            middleware: ProblemMiddleware(routes: Dictionary(uniqueKeysWithValues: paths.map { ($0, [.get, .head]) })))
         for (path, handler) in open { router.get(RouterPath(path), use: handler) }
         let readers = router.group().add(middleware: ReadAccessMiddleware(access: readAccess))
         for (path, handler) in guarded { readers.get(RouterPath(path), use: handler) }

@@ -82,17 +82,20 @@ extension Problem {
         case .tooManyTests:
             Problem(
                 status: 422,
-                detail: "test \(names.test) is new, and client \(names.client) has as many tests as are taken; see MAX_TESTS_PER_CLIENT",
+                detail:
+                    "test \(names.test) is new, and client \(names.client) has as many tests as are taken; see MAX_TESTS_PER_CLIENT",
                 faults: [.init(parameter: "testID", detail: "is one test too many for the client")])
         case .tooManyVariations:
             Problem(
                 status: 422,
-                detail: "variation \(names.variation) is new, and test \(names.test) has as many as are taken; see MAX_VARIATIONS_PER_TEST",
+                detail:
+                    "variation \(names.variation) is new, and test \(names.test) has as many as are taken; see MAX_VARIATIONS_PER_TEST",
                 faults: [.init(parameter: "variation", detail: "is one variation too many for the test")])
         case .tooManyEvents:
             Problem(
                 status: 422,
-                detail: "event \(names.event) is new, and test \(names.test) has as many as are taken; see MAX_EVENTS_PER_TEST",
+                detail:
+                    "event \(names.event) is new, and test \(names.test) has as many as are taken; see MAX_EVENTS_PER_TEST",
                 faults: [.init(parameter: "event", detail: "is one event too many for the test")])
         }
     }
@@ -102,11 +105,14 @@ extension Problem {
     }
 
     static let overloaded = Problem(
-        status: 503, detail: "not counted: too many requests are waiting. It is safe to send this again", retryAfterSeconds: 1)
+        status: 503, detail: "not counted: too many requests are waiting. It is safe to send this again",
+        retryAfterSeconds: 1)
 
     static let unknown = Problem(
         status: 504,
-        detail: "the buffer gave no answer within 5 s: this may have been counted or not, and sending it again may count it twice")
+        detail:
+            "the buffer gave no answer within 5 s: this may have been counted or not, and sending it again may count it twice"
+    )
 
     static let tooLarge = Problem(
         status: 413, detail: "the body is larger than 1 MiB; send it in several requests")

@@ -13,13 +13,19 @@ public struct QueryParameters: Sendable {
             let rawName = Array(pair[..<(equals ?? pair.endIndex)])
             let rawValue = equals.map { Array(pair[pair.index(after: $0)...]) } ?? []
             guard let name = Self.decode(rawName) else {
-                self.faults.append(.init(parameter: "query", detail: "has a name with broken percent-encoding; write a percent sign itself as %25"))
+                self.faults.append(
+                    .init(
+                        parameter: "query",
+                        detail: "has a name with broken percent-encoding; write a percent sign itself as %25"))
                 continue
             }
             let value = Self.decode(rawValue)
             guard let known = known.first(where: { $0.utf8.elementsEqual(name) }) else {
                 if value == nil {
-                    self.faults.append(.init(parameter: "query", detail: "has broken percent-encoding; write a percent sign itself as %25"))
+                    self.faults.append(
+                        .init(
+                            parameter: "query",
+                            detail: "has broken percent-encoding; write a percent sign itself as %25"))
                 }
                 continue
             }

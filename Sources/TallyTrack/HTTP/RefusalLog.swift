@@ -25,7 +25,8 @@ struct RefusalLog {
         self.logger.info(
             "request refused",
             metadata: [
-                "status": "\(problem.status)", "address": "\(address)", "reason": "\(faults.isEmpty ? problem.detail : faults)",
+                "status": "\(problem.status)", "address": "\(address)",
+                "reason": "\(faults.isEmpty ? problem.detail : faults)",
             ])
     }
 

@@ -147,12 +147,15 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         if head.method == .POST {
-            if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }), length > Self.maximumBodyBytes {
+            if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }),
+                length > Self.maximumBodyBytes
+            {
                 self.refuseUnread(.tooLarge, head)
                 return
             }
             if self.requests.isEmpty, head.headers.first(name: "expect")?.lowercased() == "100-continue" {
-                context.writeAndFlush(self.wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
+                context.writeAndFlush(
+                    self.wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
             }
         }
         self.reading = .tracked(Incoming(head: head))
@@ -185,7 +188,8 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func track(_ incoming: Incoming) {
         let head = incoming.head
         let request = self.requests.append(
-            keepAlive: head.isKeepAlive && !self.isQuiescing, isHTTP10: head.version.major == 1 && head.version.minor == 0)
+            keepAlive: head.isKeepAlive && !self.isQuiescing,
+            isHTTP10: head.version.major == 1 && head.version.minor == 0)
         let decision = self.decide(head)
         guard case .allowed(let address) = decision else {
             let detail = decision.refusal.map { "\($0) (TRACK_ALLOWED_IPS)" } ?? "not allowed"
@@ -197,7 +201,8 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case .OPTIONS: return self.answer(request, .options)
         default:
             let problem = Problem(
-                status: 405, detail: "/track takes GET and POST, not \(head.method.rawValue.prefix(32))", allow: ResponseCache.methods)
+                status: 405, detail: "/track takes GET and POST, not \(head.method.rawValue.prefix(32))",
+                allow: ResponseCache.methods)
             return self.refuse(request, problem, address: address.description)
         }
         do {
@@ -247,7 +252,8 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private static func unknownType(_ type: String?) -> String {
-        let taken = "application/x-www-form-urlencoded, application/json, application/x-ndjson, or text/plain with JSON inside, all in UTF-8"
+        let taken =
+            "application/x-www-form-urlencoded, application/json, application/x-ndjson, or text/plain with JSON inside, all in UTF-8"
         guard let type else { return "the body has no Content-Type; /track takes \(taken)" }
         let shown = type.unicodeScalars.prefix(64).filter { $0.isASCII && $0.value >= 0x20 && $0.value < 0x7F }
         return "the Content-Type \(String(String.UnicodeScalarView(shown))) is not known here; /track takes \(taken)"

@@ -24,15 +24,23 @@ struct Metrics: AsyncParsableCommand {
     @OptionGroup var options: SettingOptions
 
     func validate() throws {
-        if let fault = NameRules.faultInClient(Array(self.client.utf8)) { throw ValidationError("the client's name \(fault)") }
-        if let test, let fault = NameRules.faultInName(Array(test.utf8)) { throw ValidationError("the test's ID \(fault)") }
+        if let fault = NameRules.faultInClient(Array(self.client.utf8)) {
+            throw ValidationError("the client's name \(fault)")
+        }
+        if let test, let fault = NameRules.faultInName(Array(test.utf8)) {
+            throw ValidationError("the test's ID \(fault)")
+        }
     }
 
     func run() async throws {
         try await reporting {
             try await withStorage(self.options) { storage in
-                guard let metrics = try await storage.store.metrics(client: Name(self.client), test: self.test.map { Name($0) }) else {
-                    printError("tally: nothing was ever flushed for client \(self.client); counts show after the next flush")
+                guard
+                    let metrics = try await storage.store.metrics(
+                        client: Name(self.client), test: self.test.map { Name($0) })
+                else {
+                    printError(
+                        "tally: nothing was ever flushed for client \(self.client); counts show after the next flush")
                     throw ExitCode(ExitStatus.checkFailed)
                 }
                 switch self.format {
@@ -55,11 +63,12 @@ struct Clients: AsyncParsableCommand {
             try await withStorage(self.options) { storage in
                 let clients = try await storage.store.clients()
                 guard !clients.isEmpty else { return print("no client yet") }
-                print(TextTable.render(
-                    header: ["client", "tests", "total", "updated"],
-                    rows: clients.map {
-                        [$0.client.string, String($0.tests), String($0.total), Timestamp.iso8601($0.updatedAt)]
-                    }, numeric: [1, 2]))
+                print(
+                    TextTable.render(
+                        header: ["client", "tests", "total", "updated"],
+                        rows: clients.map {
+                            [$0.client.string, String($0.tests), String($0.total), Timestamp.iso8601($0.updatedAt)]
+                        }, numeric: [1, 2]))
             }
         }
     }

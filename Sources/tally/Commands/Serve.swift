@@ -22,10 +22,12 @@ struct Serve: AsyncParsableCommand {
             let app = try await App.build(settings, logger: logger) { service in
                 // A banner in JSON lines would be noise to the machine that reads them.
                 if settings.logFormat == .text { printNow(Banner.text(service, settings, version: Tally.version)) }
-                logger.info("started", metadata: [
-                    "url": "\(service.url)", "buffer": "\(service.storage.buffer.kind)",
-                    "store": "\(service.storage.store.kind)", "version": "\(Tally.version)",
-                ])
+                logger.info(
+                    "started",
+                    metadata: [
+                        "url": "\(service.url)", "buffer": "\(service.storage.buffer.kind)",
+                        "store": "\(service.storage.store.kind)", "version": "\(Tally.version)",
+                    ])
             }
             try await app.run()
         }

@@ -5,9 +5,9 @@ import Testing
 @testable import TallyTrack
 
 #if canImport(Darwin)
-    import Darwin
+import Darwin
 #else
-    import Glibc
+import Glibc
 #endif
 
 @Suite("Any input")
