@@ -16,6 +16,7 @@ import TallyTrack
 struct StorageService: Service {
     /// A store that is away must not keep the service from stopping: what it cannot take stays in the buffer.
     static let lastFlushWithin: Duration = .seconds(10)
+    static let closedWithin: Duration = .seconds(2)
 
     let storage: Storage
     let flushing: Flushing
@@ -29,7 +30,8 @@ struct StorageService: Service {
         } catch {
             self.logger.warning("last flush failed", metadata: ["reason": "\(error)"])
         }
-        await self.storage.shutdown()
+        // A driver that waits for a frozen server ends with the process.
+        try? await Self.within(Self.closedWithin) { await self.storage.shutdown() }
         self.logger.info("stopped")
     }
 

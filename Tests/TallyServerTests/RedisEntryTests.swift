@@ -18,6 +18,17 @@ extension EndToEnd {
             #expect(!tally.log.contains("p%40ss"))
         }
 
+        @Test("a user that may touch nothing but the keys of the prefix")
+        func user() async throws {
+            let redis = try await RedisServer.start()
+            _ = try await redis.command(["ACL", "SETUSER", "counter", "on", ">se cret", "~{shop}:*", "+@all"])
+            let tally = try await TallyProcess.start([
+                "REDIS_URL": "redis://counter:se%20cret@127.0.0.1:\(redis.port)", "REDIS_KEY_PREFIX": "shop",
+            ])
+            #expect(try await TestConnection.once(port: tally.port, .GET, Self.path).status == 200)
+            #expect(try await tally.run(["flush"]).output.contains("moved 1 count"))
+        }
+
         @Test("TLS, with the certificate that is trusted")
         func tls() async throws {
             let redis = try await RedisServer.start(tls: true)

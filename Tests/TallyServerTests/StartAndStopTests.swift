@@ -43,6 +43,24 @@ extension EndToEnd {
             #expect(counted == [Counter(client: "acme", test: "cta", variation: "B"): 1])
         }
 
+        @Test("a MongoDB that is frozen does not keep it from stopping within 20 s, and nothing is lost")
+        func frozenStore() async throws {
+            let mongo = try await MongoServer.start()
+            let folder = try TemporaryDirectory("frozen")
+            let tally = try await TallyProcess.start([
+                "MONGODB_URI": mongo.uri(database: "frozen"), "FLUSH_SCHEDULE": Deployment.never, "DATA_DIR": folder.path,
+            ])
+            let path = "/track?clientName=acme&testID=cta&variation=B"
+            #expect(try await TestConnection.once(port: tally.port, .GET, path).status == 200)
+            mongo.pause()
+            #expect(try await tally.terminate(within: .seconds(20)) == 0, "\(tally.log)")
+            mongo.resume()
+            try await tally.restart()
+            #expect(try await tally.run(["flush"]).exit == .code(0))
+            let answer = try await TestConnection.once(port: tally.port, .GET, "/get-metric?clientName=acme")
+            #expect(try answer.json()["tests"]?[0]?["total"]?.integer == 1)
+        }
+
         @Test("with Redis and MongoDB away it starts, says so, and recovers by itself")
         func serversAway() async throws {
             let redis = try await RedisServer.start()

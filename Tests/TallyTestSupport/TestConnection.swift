@@ -77,7 +77,7 @@ public final class TestConnection: Sendable {
         let timeout = self.timeout
         return try await channel.eventLoop.flatSubmit { () -> EventLoopFuture<TestResponse> in
             let promise = channel.eventLoop.makePromise(of: TestResponse.self)
-            guard channel.isActive else {
+            guard channel.isActive, !answers.value.isLast else {
                 promise.fail(ConnectionLost(requestSent: false, received: []))
                 return promise.futureResult
             }
@@ -134,6 +134,8 @@ private final class AnswerCollector: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
 
     var waiting = CircularBuffer<EventLoopPromise<TestResponse>>()
+    /// The server has said `Connection: close`; a request after that would not be read (RFC 9112, section 9.6).
+    var isLast = false
     private var head: HTTPResponseHead?
     private var body: [UInt8] = []
 
@@ -149,6 +151,7 @@ private final class AnswerCollector: ChannelInboundHandler {
             self.head = nil
             // 1xx is a word in between.
             guard head.status.code >= 200 else { return }
+            self.isLast = !head.isKeepAlive
             self.waiting.removeFirst().succeed(
                 TestResponse(status: Int(head.status.code), headers: head.headers, body: self.body))
         }

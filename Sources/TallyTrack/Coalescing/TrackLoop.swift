@@ -25,7 +25,7 @@ final class TrackLoop {
     /// Whether each tracked request is logged.
     let logsEachRequest: Bool
 
-    private var refusals: RefusalLog
+    private var limitedLog: LimitedLog
     private let lane: any BufferLane
     /// Sent, and not answered by the buffer yet.
     private var underWay: GatheredBatch?
@@ -44,7 +44,7 @@ final class TrackLoop {
         self.lane = lane
         self.logger = logger
         self.logsEachRequest = logger.logLevel <= .debug
-        self.refusals = RefusalLog(logger: logger)
+        self.limitedLog = LimitedLog(logger: logger)
         lane.onStateChange = { [unowned self] in self.laneChanged() }
         let bound = NIOLoopBound(Unowned(self), eventLoop: eventLoop)
         self.clock = eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(250)) { _ in
@@ -54,7 +54,7 @@ final class TrackLoop {
 
     var isConnected: Bool { self.lane.isConnected }
 
-    func logRefusal(_ problem: Problem, address: String) { self.refusals.log(problem, address: address) }
+    func logRefusal(_ problem: Problem, address: String) { self.limitedLog.refused(problem, address: address) }
 
     enum Admission {
         case waiting
@@ -146,11 +146,11 @@ final class TrackLoop {
                 return if let accepted = waiter.accepted { .countedAll(accepted) } else { .counted }
             }
         case .notCounted(let error):
-            self.logger.warning("a batch was not counted", metadata: ["reason": "\(error)"])
+            self.limitedLog.failed("a batch was not counted", error)
             self.answerAll(of: batch) { _ in .problem(.notCounted("the buffer did not take it")) }
         case .unknown(let error):
             if !batch.waiters.isEmpty {
-                self.logger.warning("a batch may have been counted or not", metadata: ["reason": "\(error)"])
+                self.limitedLog.failed("a batch may have been counted or not", error)
             }
             self.answerAll(of: batch) { _ in .problem(.unknown) }
         }
@@ -182,7 +182,7 @@ final class TrackLoop {
     private func look() {
         let now = NIODeadline.now()
         self.responses.refreshDate()
-        self.refusals.summarise()
+        self.limitedLog.summarise()
         if let batch = self.underWay, !batch.waiters.isEmpty, now - self.sentAt > Self.answerWithin {
             self.answerAll(of: batch) { _ in .problem(.unknown) }
         }
