@@ -80,13 +80,19 @@ extension EndToEnd {
             #expect(try away.json()["buffer"]?.string?.contains("127.0.0.1:\(redis.port)") == true)
             #expect(try away.json()["store"]?.string?.contains("\(mongo.port)") == true)
             try await redis.restart()
+            var acknowledged: Int64 = 0
             try await eventually("counting without MongoDB", log: { tally.log }) {
-                try await TestConnection.once(port: tally.port, .GET, path).status == 200
+                if try await TestConnection.once(port: tally.port, .GET, path).status == 200 { acknowledged += 1 }
+                return acknowledged == 5
+            }
+            // A flush that fails must leave what it could not move where it was.
+            try await eventually(within: .seconds(30), "a flush to fail for want of MongoDB", log: { tally.log }) {
+                tally.log.split(separator: "\n").contains { $0.contains("flush failed") && $0.contains("MongoDB") }
             }
             try await mongo.restart()
             try await eventually(within: .seconds(30), "the counts to arrive", log: { tally.log }) {
                 let response = try await TestConnection.once(port: tally.port, .GET, "/get-metric?clientName=acme")
-                return response.status == 200
+                return try response.json()["tests"]?[0]?["total"]?.integer == acknowledged
             }
             #expect(try await TestConnection.once(port: tally.port, .GET, "/readyz").status == 200)
         }
