@@ -11,7 +11,7 @@ SOURCES := Package.swift Sources Tests
 RELEASE := -c release --static-swift-stdlib
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests run build test unit dev format lint clean
+.PHONY: help bench setup setup-tests run build test unit dev format lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ test: setup-tests ## Run all tests, with real servers (ARGS are those of `swift 
 unit: setup ## Run the tests that need no server
 	swift build --build-tests
 	swift test --skip-build --disable-xctest --filter '^Tally($(UNIT))Tests\.' $(ARGS)
+
+bench: build ## Measure tally beside its peers and write docs/performance.md (ROUNDS, SECONDS; ARGS='--only rows')
+	@Scripts/setup-bench
+	Benchmarks/bench --tally "$$(swift build $(RELEASE) --show-bin-path)/tally" $(ARGS)
 
 dev: setup ## Run the service, built and started again on every change (ARGS as for run)
 	Scripts/dev $(ARGS)

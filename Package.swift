@@ -19,7 +19,9 @@ let package = Package(
     name: "tally",
     platforms: [.macOS(.v15)],
     products: [
-        .executable(name: "tally", targets: ["tally"])
+        .executable(name: "tally", targets: ["tally"]),
+        // Preloaded by the check on allocations; not part of the program.
+        .library(name: "AllocationCounter", type: .dynamic, targets: ["AllocationCounter"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -109,6 +111,7 @@ let package = Package(
                 "TallyCore", nio, nioPosix, .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             path: "Tests/TallyTestSupport", swiftSettings: strict),
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .testTarget(name: "TallyCoreTests", dependencies: ["TallyCore"], swiftSettings: strict),
         .testTarget(
             name: "TallyAccessTests", dependencies: ["TallyAccess", "TallyTestSupport"], swiftSettings: strict),

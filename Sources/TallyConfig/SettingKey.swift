@@ -16,6 +16,7 @@ public enum SettingKey: String, CaseIterable, Sendable {
     case trustedProxies = "TRUSTED_PROXIES"
     case logLevel = "LOG_LEVEL"
     case logFormat = "LOG_FORMAT"
+    case eventLoops = "EVENT_LOOPS"
     case maxClients = "MAX_CLIENTS"
     case maxTestsPerClient = "MAX_TESTS_PER_CLIENT"
     case maxVariationsPerTest = "MAX_VARIATIONS_PER_TEST"
@@ -124,12 +125,21 @@ public enum SettingKey: String, CaseIterable, Sendable {
             Details(
                 standard: .value(LogFormat.text.rawValue), meaning: "How log lines are written, to standard output",
                 allowed: LogFormat.allCases.map(\.rawValue).joined(separator: ", "), example: "json")
+        case .eventLoops:
+            Details(
+                standard: .unset("half the processors, at least one"),
+                meaning: "How many threads take requests; the buffer and the network need processors too, and fewer "
+                    + "threads make larger batches",
+                allowed: "a whole number from \(Self.eventLoopRange.lowerBound) to \(Self.eventLoopRange.upperBound)",
+                unit: "threads", example: "4")
         case .maxClients: bound(10_000, "How many clients are taken", unit: "clients")
         case .maxTestsPerClient: bound(1_000, "How many tests are taken for one client", unit: "tests")
         case .maxVariationsPerTest: bound(100, "How many variations are taken for one test", unit: "variations")
         case .maxEventsPerTest: bound(20, "How many events are taken for one test", unit: "events")
         }
     }
+
+    static let eventLoopRange = 1...256
 
     /// The values that a bound on names may have.
     static let boundRange = 1...1_000_000_000

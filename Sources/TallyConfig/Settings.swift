@@ -23,6 +23,8 @@ public struct Settings: Sendable {
     public let trustedProxies: AddressList
     public let logLevel: LogLevel
     public let logFormat: LogFormat
+    /// Nil for half the processors, at least one.
+    public let eventLoops: Int?
     public let maxClients: Int
     public let maxTestsPerClient: Int
     public let maxVariationsPerTest: Int
@@ -84,6 +86,8 @@ public struct Settings: Sendable {
         self.trustedProxies = reader.required(.trustedProxies, SettingParsers.addresses)
         self.logLevel = reader.required(.logLevel, SettingParsers.choice(of: LogLevel.self))
         self.logFormat = reader.required(.logFormat, SettingParsers.choice(of: LogFormat.self))
+        self.eventLoops = reader.optional(
+            .eventLoops, show: { String($0) }, SettingParsers.wholeNumber(within: SettingKey.eventLoopRange))
         self.maxClients = reader.required(.maxClients, bound)
         self.maxTestsPerClient = reader.required(.maxTestsPerClient, bound)
         self.maxVariationsPerTest = reader.required(.maxVariationsPerTest, bound)

@@ -19,14 +19,25 @@ public struct CountBatch: Sendable {
     public private(set) var bytes: [UInt8] = []
     public private(set) var entries: [Entry] = []
     public private(set) var unitCount: Int = 0
+    /// Whether every unit is a single count, each of another counter: what nearly every batch is, and what a buffer may
+    /// take a shorter way with.
+    public private(set) var isPlain = true
 
     public init() {}
 
     public var isEmpty: Bool { self.entries.isEmpty }
 
-    /// Begins a new unit; the entries appended next belong to it. Returns its number.
+    /// Appends a unit with one entry, of a counter that no other single unit has. Returns the entry's index.
+    public mutating func appendSingle(field: UnsafeRawBufferPointer, count: Int64) -> Int {
+        self.unitCount += 1
+        return self.append(field: field, count: count)
+    }
+
+    /// Begins a new unit; the entries appended next belong to it. Their counters may be in other units too. Returns its
+    /// number.
     @discardableResult
     public mutating func beginUnit() -> Int {
+        self.isPlain = false
         self.unitCount += 1
         return self.unitCount - 1
     }
@@ -59,6 +70,7 @@ public struct CountBatch: Sendable {
         self.bytes.removeAll(keepingCapacity: true)
         self.entries.removeAll(keepingCapacity: true)
         self.unitCount = 0
+        self.isPlain = true
     }
 }
 

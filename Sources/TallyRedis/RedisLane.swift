@@ -22,7 +22,9 @@ final class RedisLane: BufferLane {
     /// Why this side dropped the connection; says more than that it is gone.
     private var cause: BufferError?
     private var backoff = Backoff()
-    private var answerDeadline: Scheduled<Void>?
+    /// When the answer to what was sent is overdue. Looked at twice a second, which costs less than a timer a batch.
+    private var answerDue: NIODeadline?
+    private var clock: RepeatedTask?
     private var isClosed = false
 
     var onStateChange: (() -> Void)?
@@ -31,6 +33,10 @@ final class RedisLane: BufferLane {
         self.eventLoop = eventLoop
         self.session = session
         self.logger = logger
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        self.clock = eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(500), delay: .milliseconds(500)) { _ in
+            bound.value.dropIfOverdue()
+        }
         self.connect()
     }
 
@@ -47,7 +53,7 @@ final class RedisLane: BufferLane {
     func close() {
         self.eventLoop.preconditionInEventLoop()
         self.isClosed = true
-        self.answerDeadline?.cancel()
+        self.clock?.cancel()
         self.connection?.onClose = nil
         self.connection?.close()
         self.connection = nil
@@ -108,10 +114,20 @@ final class RedisLane: BufferLane {
         self.connection = nil
         self.lastError = self.cause ?? error
         self.cause = nil
-        self.answerDeadline?.cancel()
+        self.answerDue = nil
         self.perform(self.state.connectionLost(now: .now()))
         self.retryLater(after: self.lastError)
         self.onStateChange?()
+    }
+
+    private func dropIfOverdue() {
+        guard let due = self.answerDue, due < .now(), let connection = self.connection else { return }
+        self.answerDue = nil
+        self.drop(
+            connection,
+            BufferError(
+                .unavailable,
+                "Redis at \(self.session.endpoint) gave no answer within \(Self.answerTimeout.nanoseconds / 1_000_000_000) s"))
     }
 
     private func retryLater(after error: BufferError) {
@@ -162,16 +178,9 @@ final class RedisLane: BufferLane {
         let command = TrackCommand.encode(
             self.batch, digest: self.trackScript, session: self.session, lane: lane, number: number, epoch: epoch,
             allocator: connection.channel.allocator)
-        self.answerDeadline = self.eventLoop.assumeIsolated().scheduleTask(in: Self.answerTimeout) { [self] in
-            self.drop(
-                connection,
-                BufferError(
-                    .unavailable,
-                    "Redis at \(self.session.endpoint) gave no answer within \(Self.answerTimeout.nanoseconds / 1_000_000_000) s"
-                ))
-        }
+        self.answerDue = .now() + Self.answerTimeout
         connection.send(command) { [self] result in
-            self.answerDeadline?.cancel()
+            self.answerDue = nil
             switch result {
             case .failure: break  // connectionLost follows
             case .success(.error(let message)):

@@ -34,9 +34,9 @@ enum TrackCommand {
         return command
     }
 
-    /// How many entries each unit has, or empty where each has one.
+    /// How many entries each unit has; empty for a plain batch, with which the script takes its short way.
     private static func layout(of batch: CountBatch) -> String {
-        guard batch.unitCount < batch.entries.count else { return "" }
+        if batch.isPlain { return "" }
         var sizes = [Int](repeating: 0, count: batch.unitCount)
         for entry in batch.entries { sizes[Int(entry.unit)] += 1 }
         return sizes.map(String.init).joined(separator: ",")

@@ -22,7 +22,10 @@ extension App {
     public static func build(
         _ settings: Settings, logger: Logger, onRunning: @escaping @Sendable (RunningService) -> Void = { _ in }
     ) async throws -> App {
-        let group = MultiThreadedEventLoopGroup.singleton
+        // Half the processors: the buffer, the flush and the kernel's network need the others, and the fewer loops there
+        // are, the larger are the batches. Measured in docs/performance.md.
+        let group = MultiThreadedEventLoopGroup(
+            numberOfThreads: settings.eventLoops ?? max(1, System.coreCount / 2))
         let exit = ExitReason()
         let stop = Stop()
 

@@ -28,6 +28,7 @@ struct SettingOptions: ParsableArguments {
     @Option(help: "Whose X-Forwarded-For is believed.") var trustedProxies: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel: String?
     @Option(help: "text or json.") var logFormat: String?
+    @Option(help: "How many threads take requests.") var eventLoops: String?
     @Option(help: "Bound on names.") var maxClients: String?
     @Option(help: "Bound on names.") var maxTestsPerClient: String?
     @Option(help: "Bound on names.") var maxVariationsPerTest: String?
@@ -41,7 +42,7 @@ struct SettingOptions: ParsableArguments {
             (.mongoDBURI, self.mongoDBURI), (.dataDirectory, self.dataDir), (.flushSchedule, self.flushSchedule),
             (.trackAllowedIPs, self.trackAllowedIPs), (.readAllowedIPs, self.readAllowedIPs),
             (.trustedProxies, self.trustedProxies), (.logLevel, self.logLevel), (.logFormat, self.logFormat),
-            (.maxClients, self.maxClients), (.maxTestsPerClient, self.maxTestsPerClient),
+            (.eventLoops, self.eventLoops), (.maxClients, self.maxClients), (.maxTestsPerClient, self.maxTestsPerClient),
             (.maxVariationsPerTest, self.maxVariationsPerTest), (.maxEventsPerTest, self.maxEventsPerTest),
         ]
         var flags: [String: String] = [:]

@@ -36,7 +36,7 @@ import Testing
             "REDIS_KEY_PREFIX": "a.B-_9",
             "MONGODB_URI": "mongodb://m/db", "DATA_DIR": "/var/lib/my tally", "FLUSH_SCHEDULE": "*/5 * * * *",
             "TRACK_ALLOWED_IPS": "10.0.0.0/8", "READ_ALLOWED_IPS": "10.1.0.0/16, ::1", "TRUSTED_PROXIES": "10.0.0.2",
-            "LOG_LEVEL": "WARNING", "LOG_FORMAT": "json", "MAX_CLIENTS": "1", "MAX_TESTS_PER_CLIENT": "2",
+            "LOG_LEVEL": "WARNING", "LOG_FORMAT": "json", "EVENT_LOOPS": "3", "MAX_CLIENTS": "1", "MAX_TESTS_PER_CLIENT": "2",
             "MAX_VARIATIONS_PER_TEST": "3", "MAX_EVENTS_PER_TEST": "1000000000",
         ])
         #expect(settings.host == "::")
@@ -52,6 +52,7 @@ import Testing
         #expect(settings.trustedProxies.ranges.map(\.description) == ["10.0.0.2"])
         #expect(settings.logLevel == .warning)
         #expect(settings.logFormat == .json)
+        #expect(settings.eventLoops == 3)
         #expect(settings.maxClients == 1)
         #expect(settings.maxTestsPerClient == 2)
         #expect(settings.maxVariationsPerTest == 3)
@@ -161,7 +162,7 @@ import Testing
             "HOST": "a b", "REDIS_URL": "redis://:hunter2@h:x", "REDIS_CA_FILE": "~/ca", "REDIS_KEY_PREFIX": "{",
             "DATA_DIR": "~",
             "FLUSH_SCHEDULE": "x", "TRACK_ALLOWED_IPS": "10.0.0.0/99", "READ_ALLOWED_IPS": "10.0.0.0/99",
-            "TRUSTED_PROXIES": "10.0.0.0/99", "LOG_LEVEL": "x", "LOG_FORMAT": "x",
+            "TRUSTED_PROXIES": "10.0.0.0/99", "LOG_LEVEL": "x", "LOG_FORMAT": "x", "EVENT_LOOPS": "0",
             "MAX_TESTS_PER_CLIENT": "x", "MAX_VARIATIONS_PER_TEST": "x", "MAX_EVENTS_PER_TEST": "x",
         ]
         let error = try #require(throws: SettingsError.self) {
@@ -172,7 +173,7 @@ import Testing
         #expect(error.faults.compactMap(\.key) == SettingKey.all)
         #expect(error.faults.count == SettingKey.all.count + 2)
         for words in [
-            "the configuration has 19 faults", ".env line 2: the single quote", "flag COLOUR: is not a setting",
+            "the configuration has 20 faults", ".env line 2: the single quote", "flag COLOUR: is not a setting",
             "PORT (flag --port): ", "REDIS_URL (environment): ", "MAX_CLIENTS (", ".env line 3): ", ".env line 1): ",
         ] {
             #expect(error.description.contains(words), "\(words) in \(error)")
@@ -274,7 +275,7 @@ import Testing
         #expect(lines[2].split(separator: " ") == ["PORT", "1", "flag", "--port"])
         #expect(lines[3].contains("(unset: the embedded buffer, in DATA_DIR)"))
         #expect(lines[11].split(separator: " ") == ["TRUSTED_PROXIES", "(none)", "default"])
-        #expect(lines[18].hasPrefix("warning: ") && lines[18].hasSuffix("did you mean PORT?"))
+        #expect(lines[19].hasPrefix("warning: ") && lines[19].hasSuffix("did you mean PORT?"))
         #expect(table.hasSuffix("\n"))
     }
 

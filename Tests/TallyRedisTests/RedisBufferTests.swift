@@ -38,17 +38,20 @@ import Testing
             }
         }
 
-        func send(_ units: [[(String, Int64)]]) async throws -> LaneOutcome {
+        func send(_ units: [[(String, Int64)]], isPlain: Bool = false) async throws -> LaneOutcome {
             let promise = self.loop.makePromise(of: LaneOutcome.self)
             self.loop.execute {
                 var batch = CountBatch()
                 for unit in units {
-                    batch.beginUnit()
+                    // Without this, as without a request of many items, the batch is plain.
+                    if isPlain { precondition(unit.count == 1) } else { batch.beginUnit() }
                     for (field, count) in unit {
                         let names = field.split(separator: "/").map { Name(String($0)) }
                         let packed = CounterField.pack(
                             client: names[0], test: names[1], variation: names[2], event: names[3])
-                        packed.withUnsafeBytes { _ = batch.append(field: $0, count: count) }
+                        packed.withUnsafeBytes {
+                            _ = isPlain ? batch.appendSingle(field: $0, count: count) : batch.append(field: $0, count: count)
+                        }
                     }
                 }
                 self.lane.value.send(batch) { promise.succeed($0) }
@@ -165,6 +168,29 @@ import Testing
                     .init(unit: 1, refusal: .tooManyTests, entry: 1),
                     .init(unit: 2, refusal: .tooManyClients, entry: 2),
                 ])
+        try await lane.close()
+        await buffer.shutdown()
+    }
+
+    @Test("plain batches and others add up, on new counters and on known ones, with counts of any size")
+    func plainAndOthers() async throws {
+        let redis = try await RedisServer.start()
+        let buffer = self.buffer(redis)
+        let lane = try await Lane(buffer)
+        let large: Int64 = 1 << 50
+        for isPlain in [true, true, false, true] {
+            let units: [[(String, Int64)]] = [[("acme/cta/A/view", 1)], [("acme/cta/B/view", large / 8)]]
+            #expect(try self.verdicts(await lane.send(units, isPlain: isPlain)) == .allCounted)
+        }
+        // A request of one item beside single counts of the same counter: two units, one field.
+        let units: [[(String, Int64)]] = [[("acme/cta/A/view", 10)], [("acme/cta/A/view", 100)]]
+        #expect(try self.verdicts(await lane.send(units)) == .allCounted)
+        try await buffer.seal()
+        guard case .batch(let id) = try await buffer.pending()[0] else { Issue.record("no batch"); return }
+        let counts = try #require(try await buffer.read(id)).documents[0].counts
+        #expect(counts == [
+            .init(variation: "A", event: "view", count: 114), .init(variation: "B", event: "view", count: large / 2),
+        ])
         try await lane.close()
         await buffer.shutdown()
     }

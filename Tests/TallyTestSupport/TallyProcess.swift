@@ -37,6 +37,9 @@ public final class TallyProcess: Sendable {
             advice: "Build it before the tests: swift build --build-tests (`make test` does), or set TALLY_BINARY.")
     }
 
+    /// The path of something that was built beside the program, such as a library.
+    public static func builtFile(_ name: String) -> String { Executable.buildFolder.appendingPathComponent(name).path }
+
     private init(executable: String, port: Int, settings: [String: String], arguments: [String]) throws {
         self.executable = executable
         self.port = port

@@ -9,7 +9,7 @@
 -- KEYS[1] meta
 -- ARGV    1 key base, 2 epoch, 3 lane, 4 number, 5-8 bounds (clients, tests a client, variations a test, events a
 --         test), 9 fields at which the live hash is sealed, 10 entries of each unit with commas between, or empty
---         where each has one, then field, count, field, count, ...
+--         for a plain batch: each unit has one entry, and no two the same field; then field, count, field, count, ...
 -- Returns the verdicts: empty where every unit is counted, else `unit letter entry` for each refused unit, with
 --         commas between; the letter is the bound: c, t, v, e
 local FIRST = 11
@@ -37,16 +37,40 @@ end
 local entries = (#ARGV - FIRST + 1) / 2
 local fields = {'hour', 'total'}
 for i = 1, entries do
-  fields[i + 2] = ARGV[FIRST + 2 * (i - 1)]
+  fields[i + 2] = ARGV[FIRST + 2 * i - 2]
 end
 local now = redis.call('TIME')[1]
-local hour = string.format('%.0f', math.floor(tonumber(now) / 3600))
+local hour = math.floor(now / 3600)
 local live = base .. 'live'
 local values = redis.call('HMGET', live, unpack(fields))
-local total = tonumber(values[2] or '0')
-if values[1] and (values[1] ~= hour or total >= MOST or redis.call('HLEN', live) >= tonumber(ARGV[9])) then
+local total = tonumber(values[2] or 0)
+local are_known = true
+for i = 1, entries do
+  if not values[i + 2] then
+    are_known = false
+    break
+  end
+end
+if values[1] and (tonumber(values[1]) ~= hour or total >= MOST
+    or not are_known and redis.call('HLEN', live) >= tonumber(ARGV[9])) then
   seal(now)
-  values, total = {}, 0
+  values, total, are_known = {}, 0, false
+end
+
+-- Numbers are handed to Redis as they are: it writes them with 17 digits, so whole numbers below 2^53 are exact.
+if are_known and ARGV[10] == '' then
+  -- What nearly every batch is: single counts, each of another counter, all of them counted in this hour before.
+  local writes = {'hour', hour, 'total', total}
+  for i = 1, entries do
+    local count = tonumber(ARGV[FIRST + 2 * i - 1])
+    total = total + count
+    writes[2 * i + 3] = fields[i + 2]
+    writes[2 * i + 4] = values[i + 2] + count
+  end
+  writes[4] = total
+  redis.call('HSET', live, unpack(writes))
+  redis.call('SET', lane, ARGV[4] .. ' ', 'EX', 86400)
+  return ''
 end
 
 -- The names that count towards the bounds, read when first needed; what this batch adds is kept here until the end.
@@ -167,10 +191,10 @@ local function write_hash(key, pairs_flat)
     redis.call('HSET', key, unpack(pairs_flat, first, math.min(first + 1999, #pairs_flat)))
   end
 end
-local writes = {'hour', hour, 'total', string.format('%.0f', total)}
+local writes = {'hour', hour, 'total', total}
 for field, sum in pairs(sums) do
   writes[#writes + 1] = field
-  writes[#writes + 1] = string.format('%.0f', sum)
+  writes[#writes + 1] = sum
 end
 if #writes > 4 then
   write_hash(live, writes)

@@ -30,8 +30,9 @@ final class GatheredBatch {
             self.counts.add(count, to: entry)
             waiter.unit = self.counts.entries[entry].unit
         case .absent(let position, let hash):
-            waiter.unit = Int32(truncatingIfNeeded: self.counts.beginUnit())
-            self.singles.insert(self.counts.append(field: field, count: count), position: position, hash: hash)
+            let entry = self.counts.appendSingle(field: field, count: count)
+            waiter.unit = self.counts.entries[entry].unit
+            self.singles.insert(entry, position: position, hash: hash)
         }
         self.waiters.append(waiter)
     }

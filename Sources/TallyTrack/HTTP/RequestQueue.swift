@@ -25,6 +25,13 @@ struct RequestQueue {
         return self.first + self.entries.count - 1
     }
 
+    /// Takes the oldest request out, if it is this one: its answer may go at once.
+    mutating func popFirst(if request: Int) -> Entry? {
+        guard request == self.first, !self.entries.isEmpty else { return nil }
+        self.first += 1
+        return self.entries.removeFirst()
+    }
+
     /// Notes the answer to a request. Does nothing where it has one, or is gone.
     mutating func answer(_ request: Int, _ response: TrackResponse) {
         let index = request - self.first

@@ -54,6 +54,8 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Parts of requests that must wait for the answers before them.
     private var held: Deque<HTTPServerRequestPart> = []
     private var isReadHeld = false
+    /// Parts were given to the router since the last read ended.
+    private var hasPassedOn = false
     /// The last answer says that the connection closes.
     private var isClosing = false
     private var isQuiescing = false
@@ -91,6 +93,17 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
         self.held.append(part)
     }
 
+    /// The router looks at what it was given when a read is over; after a read that was all /track it need not.
+    public func channelReadComplete(context: ChannelHandlerContext) {
+        if self.hasPassedOn {
+            self.hasPassedOn = false
+            context.fireChannelReadComplete()
+        } else if !self.holdsReads {
+            // The next read would be asked for from the pipeline's end, through every handler of the router's.
+            context.read()
+        }
+    }
+
     /// Takes a part, or says that it must wait.
     private func take(_ part: HTTPServerRequestPart, context: ChannelHandlerContext) -> Bool {
         switch part {
@@ -100,7 +113,7 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
             case .tracked(var incoming):
                 self.reading = .nothing  // so that the body is not copied when it grows
                 self.append(bytes, to: &incoming)
-            case .routed: context.fireChannelRead(self.wrapInboundOut(part))
+            case .routed: self.passOn(part, context: context)
             case .discarded, .nothing: break
             }
         case .end:
@@ -110,7 +123,7 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 self.track(incoming)
             case .routed:
                 self.reading = .nothing
-                context.fireChannelRead(self.wrapInboundOut(part))
+                self.passOn(part, context: context)
             case .discarded:
                 self.reading = .nothing
                 if self.isClosing && self.requests.isEmpty { context.close(promise: nil) }
@@ -120,6 +133,11 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
         return true
     }
 
+    private func passOn(_ part: HTTPServerRequestPart, context: ChannelHandlerContext) {
+        self.hasPassedOn = true
+        context.fireChannelRead(self.wrapInboundOut(part))
+    }
+
     private func take(_ original: HTTPRequestHead, context: ChannelHandlerContext) -> Bool {
         if self.isClosing {
             self.reading = .discarded
@@ -127,13 +145,13 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
         guard !self.isRouting else { return false }
         var head = original
-        if !head.uri.utf8.starts(with: "/".utf8) { head.uri = RequestTarget.originForm(head.uri) }
+        if head.uri.utf8.first != UInt8(ascii: "/") { head.uri = RequestTarget.originForm(head.uri) }
         var uri = head.uri
         guard uri.withUTF8({ RequestTarget.queryStart(UnsafeRawBufferPointer($0)) }) != nil else {
             guard self.requests.isEmpty else { return false }
             self.isRouting = true
             self.reading = .routed
-            context.fireChannelRead(self.wrapInboundOut(.head(head)))
+            self.passOn(.head(head), context: context)
             return true
         }
         self.begin(head, context: context)
@@ -292,23 +310,31 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Answers a request; the answer goes out when those before it have.
     func answer(_ request: Int, _ response: TrackResponse) {
         guard let context = self.context else { return }
-        self.requests.answer(request, response)
-        var wrote = false
-        while let (entry, response) = self.requests.popAnswered() {
-            wrote = true
-            guard entry.keepAlive && !self.isQuiescing else {
-                self.writeLast(response, entry, context: context)
-                return
-            }
-            if case .counted = response, !entry.isHTTP10 {
-                context.write(self.wrapOutboundOut(self.loop.responses.counted), promise: nil)
-            } else {
-                let bytes = self.loop.responses.bytes(response, keepAlive: true, isHTTP10: entry.isHTTP10)
-                context.write(self.wrapOutboundOut(bytes), promise: nil)
-            }
+        guard let entry = self.requests.popFirst(if: request) else {
+            return self.requests.answer(request, response)
         }
-        if wrote { context.flush() }
+        var mayFollow = self.write(response, entry, context: context)
+        while mayFollow, let (entry, response) = self.requests.popAnswered() {
+            mayFollow = self.write(response, entry, context: context)
+        }
+        guard mayFollow else { return }
+        context.flush()
         if self.requests.isEmpty { self.release(context: context) }
+    }
+
+    /// Writes an answer. Returns false where it was the connection's last.
+    private func write(_ response: TrackResponse, _ entry: RequestQueue.Entry, context: ChannelHandlerContext) -> Bool {
+        guard entry.keepAlive && !self.isQuiescing else {
+            self.writeLast(response, entry, context: context)
+            return false
+        }
+        if case .counted = response, !entry.isHTTP10 {
+            context.write(self.wrapOutboundOut(self.loop.responses.counted), promise: nil)
+        } else {
+            let bytes = self.loop.responses.bytes(response, keepAlive: true, isHTTP10: entry.isHTTP10)
+            context.write(self.wrapOutboundOut(bytes), promise: nil)
+        }
+        return true
     }
 
     private func writeLast(_ response: TrackResponse, _ entry: RequestQueue.Entry, context: ChannelHandlerContext) {
@@ -333,7 +359,6 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// All that came before is answered: takes what had to wait.
     private func release(context: ChannelHandlerContext) {
-        let hadHeld = !self.held.isEmpty
         // `take` may answer at once and so come here again, and then goes on with the part that follows.
         while let part = self.held.popFirst() {
             guard self.take(part, context: context) else {
@@ -342,7 +367,10 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
             }
         }
         // What was passed on now came outside of a read; the router looks at it when the read is over.
-        if hadHeld { context.fireChannelReadComplete() }
+        if self.hasPassedOn {
+            self.hasPassedOn = false
+            context.fireChannelReadComplete()
+        }
         if self.isReadHeld && !self.holdsReads {
             self.isReadHeld = false
             context.read()
