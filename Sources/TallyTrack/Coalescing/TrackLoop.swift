@@ -37,6 +37,8 @@ final class TrackLoop {
     private var waitingCount = 0
     private var gatheredBytes = 0
     private var isTickScheduled = false
+    private var linger = Linger()
+    private var isTimerScheduled = false
     private var clock: RepeatedTask?
 
     init(eventLoop: any EventLoop, lane: any BufferLane, logger: Logger) {
@@ -118,7 +120,12 @@ final class TrackLoop {
     }
 
     private func sendNext() {
-        guard self.lane.isReady, self.underWay == nil, let batch = self.gathered.popFirst() else { return }
+        guard self.lane.isReady, self.underWay == nil, let first = self.gathered.first else { return }
+        // With more than one batch gathered the first is full, and waits for nobody.
+        if self.gathered.count == 1, let end = self.linger.keepsBack(first.waiters.count, now: .now()) {
+            return self.sendNext(at: end)
+        }
+        guard let batch = self.gathered.popFirst() else { return }
         self.underWay = batch
         self.sentAt = .now()
         self.gatheredSince = self.sentAt
@@ -126,11 +133,22 @@ final class TrackLoop {
         self.lane.send(batch.counts) { self.settle($0) }
     }
 
+    private func sendNext(at deadline: NIODeadline) {
+        guard !self.isTimerScheduled else { return }
+        self.isTimerScheduled = true
+        self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
+            self.isTimerScheduled = false
+            self.sendNext()
+        }
+    }
+
     // MARK: Answering
 
     private func settle(_ outcome: LaneOutcome) {
         guard let batch = self.underWay else { preconditionFailure("a lane answered a batch that was not sent") }
         self.underWay = nil
+        self.linger.batchAnswered(
+            to: batch.waiters.count, gathered: self.gathered.first?.waiters.count ?? 0, now: .now())
         switch outcome {
         case .counted(let verdicts) where verdicts.exceptions.isEmpty:
             self.answerAll(of: batch) { waiter in

@@ -1,0 +1,27 @@
+import NIOCore
+import Testing
+
+@testable import TallyTrack
+
+@Suite struct LingerTests {
+    private let now = NIODeadline.uptimeNanoseconds(1_000_000_000)
+
+    @Test("the first batch goes at once, and so does that of a caller who is alone")
+    func alone() {
+        var linger = Linger()
+        #expect(linger.keepsBack(1, now: self.now) == nil)
+        linger.batchAnswered(to: 1, gathered: 0, now: self.now)
+        #expect(linger.keepsBack(1, now: self.now) == nil)
+    }
+
+    @Test("a batch waits for as many as were there, and no longer than it may")
+    func waiting() {
+        var linger = Linger()
+        linger.batchAnswered(to: 32, gathered: 30, now: self.now)
+        let end = self.now + Linger.longest
+        #expect(linger.keepsBack(30, now: self.now) == end)
+        #expect(linger.keepsBack(61, now: self.now + .microseconds(100)) == end)
+        #expect(linger.keepsBack(62, now: self.now) == nil)
+        #expect(linger.keepsBack(30, now: end) == nil)
+    }
+}
