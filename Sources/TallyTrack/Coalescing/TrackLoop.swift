@@ -147,8 +147,10 @@ final class TrackLoop {
     private func settle(_ outcome: LaneOutcome) {
         guard let batch = self.underWay else { preconditionFailure("a lane answered a batch that was not sent") }
         self.underWay = nil
+        let now = NIODeadline.now()
         self.linger.batchAnswered(
-            to: batch.waiters.count, gathered: self.gathered.first?.waiters.count ?? 0, now: .now())
+            to: batch.waiters.count, gathered: self.gathered.first?.waiters.count ?? 0, roundTrip: now - self.sentAt,
+            now: now)
         switch outcome {
         case .counted(let verdicts) where verdicts.exceptions.isEmpty:
             self.answerAll(of: batch) { waiter in

@@ -28,6 +28,7 @@ struct Serve: AsyncParsableCommand {
                         "url": "\(service.url)", "buffer": "\(service.storage.buffer.kind)",
                         "store": "\(service.storage.store.kind)", "version": "\(Tally.version)",
                     ])
+                StartupPages.giveBack()
             }
             try await app.run()
         }

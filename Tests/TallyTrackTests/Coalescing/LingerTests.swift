@@ -10,18 +10,25 @@ import Testing
     func alone() {
         var linger = Linger()
         #expect(linger.keepsBack(1, now: self.now) == nil)
-        linger.batchAnswered(to: 1, gathered: 0, now: self.now)
+        linger.batchAnswered(to: 1, gathered: 0, roundTrip: .zero, now: self.now)
         #expect(linger.keepsBack(1, now: self.now) == nil)
     }
 
     @Test("a batch waits for as many as were there, and no longer than it may")
     func waiting() {
         var linger = Linger()
-        linger.batchAnswered(to: 32, gathered: 30, now: self.now)
+        linger.batchAnswered(to: 32, gathered: 30, roundTrip: .microseconds(100), now: self.now)
         let end = self.now + Linger.longest
         #expect(linger.keepsBack(30, now: self.now) == end)
         #expect(linger.keepsBack(61, now: self.now + .microseconds(100)) == end)
         #expect(linger.keepsBack(62, now: self.now) == nil)
         #expect(linger.keepsBack(30, now: end) == nil)
+    }
+
+    @Test("for a buffer that takes long no batch is kept back")
+    func slowBuffer() {
+        var linger = Linger()
+        linger.batchAnswered(to: 32, gathered: 30, roundTrip: .milliseconds(1), now: self.now)
+        #expect(linger.keepsBack(30, now: self.now) == nil)
     }
 }
