@@ -127,7 +127,8 @@ final class RedisLane: BufferLane {
             connection,
             BufferError(
                 .unavailable,
-                "Redis at \(self.session.endpoint) gave no answer within \(Self.answerTimeout.nanoseconds / 1_000_000_000) s"))
+                "Redis at \(self.session.endpoint) gave no answer within \(Self.answerTimeout.nanoseconds / 1_000_000_000) s"
+            ))
     }
 
     private func retryLater(after error: BufferError) {

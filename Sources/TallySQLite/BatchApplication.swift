@@ -12,7 +12,7 @@ enum BatchApplication {
         let documents: Int
         let counters: Int
 
-        static let standard = ChunkSize(documents: 500, counters: 2_000)
+        static let standard = ChunkSize(documents: 100, counters: 250)
     }
 
     /// Returns true when the whole batch is applied, be it by this call or before.

@@ -16,7 +16,7 @@ public final class SQLiteBuffer: CounterBuffer {
     private let isFlushing = Mutex(false)
 
     /// Rows of acknowledged batches that one transaction removes, so that counts need not wait long behind it.
-    static let maximumRowsRemovedAtOnce: Int64 = 2_000
+    static let maximumRowsRemovedAtOnce: Int64 = 250
 
     /// - Parameters:
     ///   - kind: `embedded` or `spool`.

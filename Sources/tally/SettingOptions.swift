@@ -42,7 +42,8 @@ struct SettingOptions: ParsableArguments {
             (.mongoDBURI, self.mongoDBURI), (.dataDirectory, self.dataDir), (.flushSchedule, self.flushSchedule),
             (.trackAllowedIPs, self.trackAllowedIPs), (.readAllowedIPs, self.readAllowedIPs),
             (.trustedProxies, self.trustedProxies), (.logLevel, self.logLevel), (.logFormat, self.logFormat),
-            (.eventLoops, self.eventLoops), (.maxClients, self.maxClients), (.maxTestsPerClient, self.maxTestsPerClient),
+            (.eventLoops, self.eventLoops), (.maxClients, self.maxClients),
+            (.maxTestsPerClient, self.maxTestsPerClient),
             (.maxVariationsPerTest, self.maxVariationsPerTest), (.maxEventsPerTest, self.maxEventsPerTest),
         ]
         var flags: [String: String] = [:]

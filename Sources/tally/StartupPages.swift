@@ -37,7 +37,9 @@ enum StartupPages {
             } else if first.last != UInt8(ascii: ":"), fields.count >= 6 {
                 // `start-end rwxp offset device inode path`
                 let isReadOnly = fields[1].elementsEqual("r-xp".utf8) || fields[1].elementsEqual("r--p".utf8)
-                let bounds = String(decoding: first, as: UTF8.self).split(separator: "-").compactMap { UInt($0, radix: 16) }
+                let bounds = String(decoding: first, as: UTF8.self).split(separator: "-").compactMap {
+                    UInt($0, radix: 16)
+                }
                 current = isReadOnly && text.hasSuffix(program) && bounds.count == 2 ? bounds[0]..<bounds[1] : nil
             }
         }
@@ -46,7 +48,9 @@ enum StartupPages {
 }
 
 extension [UInt8] {
-    fileprivate func hasSuffix(_ suffix: [UInt8]) -> Bool { self.count >= suffix.count && self.suffix(suffix.count).elementsEqual(suffix) }
+    fileprivate func hasSuffix(_ suffix: [UInt8]) -> Bool {
+        self.count >= suffix.count && self.suffix(suffix.count).elementsEqual(suffix)
+    }
 }
 #else
 /// Only Linux says which pages these are.

@@ -36,7 +36,8 @@ import Testing
             "REDIS_KEY_PREFIX": "a.B-_9",
             "MONGODB_URI": "mongodb://m/db", "DATA_DIR": "/var/lib/my tally", "FLUSH_SCHEDULE": "*/5 * * * *",
             "TRACK_ALLOWED_IPS": "10.0.0.0/8", "READ_ALLOWED_IPS": "10.1.0.0/16, ::1", "TRUSTED_PROXIES": "10.0.0.2",
-            "LOG_LEVEL": "WARNING", "LOG_FORMAT": "json", "EVENT_LOOPS": "3", "MAX_CLIENTS": "1", "MAX_TESTS_PER_CLIENT": "2",
+            "LOG_LEVEL": "WARNING", "LOG_FORMAT": "json", "EVENT_LOOPS": "3", "MAX_CLIENTS": "1",
+            "MAX_TESTS_PER_CLIENT": "2",
             "MAX_VARIATIONS_PER_TEST": "3", "MAX_EVENTS_PER_TEST": "1000000000",
         ])
         #expect(settings.host == "::")

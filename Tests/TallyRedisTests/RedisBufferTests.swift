@@ -50,7 +50,9 @@ import Testing
                         let packed = CounterField.pack(
                             client: names[0], test: names[1], variation: names[2], event: names[3])
                         packed.withUnsafeBytes {
-                            _ = isPlain ? batch.appendSingle(field: $0, count: count) : batch.append(field: $0, count: count)
+                            _ =
+                                isPlain
+                                ? batch.appendSingle(field: $0, count: count) : batch.append(field: $0, count: count)
                         }
                     }
                 }
@@ -188,9 +190,11 @@ import Testing
         try await buffer.seal()
         guard case .batch(let id) = try await buffer.pending()[0] else { Issue.record("no batch"); return }
         let counts = try #require(try await buffer.read(id)).documents[0].counts
-        #expect(counts == [
-            .init(variation: "A", event: "view", count: 114), .init(variation: "B", event: "view", count: large / 2),
-        ])
+        #expect(
+            counts == [
+                .init(variation: "A", event: "view", count: 114),
+                .init(variation: "B", event: "view", count: large / 2),
+            ])
         try await lane.close()
         await buffer.shutdown()
     }

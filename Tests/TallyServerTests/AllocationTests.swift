@@ -42,8 +42,8 @@ extension EndToEnd {
             let alone = try await measure(together: 1)
             let together = try await measure(together: 32)
             print("allocations for each tracked request, debug build: \(alone) alone, \(together) of 32 at a time")
-            #expect(alone <= 120)
-            #expect(together <= 60)
+            #expect(alone <= 48)
+            #expect(together <= 24)
         }
 
         private static func count(_ file: URL) throws -> UInt64 {

@@ -48,7 +48,8 @@ extension EndToEnd {
             let mongo = try await MongoServer.start()
             let folder = try TemporaryDirectory("frozen")
             let tally = try await TallyProcess.start([
-                "MONGODB_URI": mongo.uri(database: "frozen"), "FLUSH_SCHEDULE": Deployment.never, "DATA_DIR": folder.path,
+                "MONGODB_URI": mongo.uri(database: "frozen"), "FLUSH_SCHEDULE": Deployment.never,
+                "DATA_DIR": folder.path,
             ])
             let path = "/track?clientName=acme&testID=cta&variation=B"
             #expect(try await TestConnection.once(port: tally.port, .GET, path).status == 200)

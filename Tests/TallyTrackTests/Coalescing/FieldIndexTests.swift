@@ -12,7 +12,9 @@ import Testing
             for number in 0..<1_000 {
                 let field = Array("acme\ttest-\(number)\tvariation-\(round)\tview".utf8)
                 field.withUnsafeBytes { bytes in
-                    guard case .absent(let position, let hash) = index.entry(for: bytes, in: batch.bytes, entries: batch.entries)
+                    guard
+                        case .absent(let position, let hash) = index.entry(
+                            for: bytes, in: batch.bytes, entries: batch.entries)
                     else { Issue.record("found what is not there"); return }
                     index.insert(batch.appendSingle(field: bytes, count: 1), position: position, hash: hash)
                 }
@@ -20,7 +22,8 @@ import Testing
             for number in 0..<1_000 {
                 let field = Array("acme\ttest-\(number)\tvariation-\(round)\tview".utf8)
                 field.withUnsafeBytes { bytes in
-                    guard case .found(let entry) = index.entry(for: bytes, in: batch.bytes, entries: batch.entries) else {
+                    guard case .found(let entry) = index.entry(for: bytes, in: batch.bytes, entries: batch.entries)
+                    else {
                         Issue.record("not found")
                         return
                     }
