@@ -49,7 +49,7 @@ extension App {
         let resolver = ClientAddressResolver(trustedProxies: settings.trustedProxies)
         let trackAccess = AccessRule(allowed: settings.trackAllowed, resolver: resolver)
         let readAccess = AccessRule(allowed: settings.readAllowed, resolver: resolver)
-        let http = Application(
+        var http = Application(
             router: Routes.router(buffer: storage.buffer, store: storage.store, readAccess: readAccess),
             server: HTTPServerBuilder { TrackingChannel(responder: $0, loops: loops, access: trackAccess) },
             configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4096),
@@ -65,6 +65,8 @@ extension App {
             },
             eventLoopGroupProvider: .shared(group),
             logger: Self.quiet(logger))
+
+        http.beforeServerStarts { await Self.waitForLanes(loops) }
 
         // Services stop in the reverse order: HTTP first, the last flush last.
         var configuration = ServiceGroupConfiguration(
@@ -89,6 +91,12 @@ extension App {
         } catch let error as StoreError {
             throw StartError(.configuration, error.description)
         }
+    }
+
+    /// Gives the lanes a moment, so that the first request is not refused while they connect. With Redis away the
+    /// service starts all the same.
+    private static func waitForLanes(_ loops: TrackLoops) async {
+        for _ in 0..<50 where await !loops.allConnected() { try? await Task.sleep(for: .milliseconds(10)) }
     }
 
     /// A Redis that is away is no reason not to start. One that belongs to another deployment is.

@@ -116,8 +116,4 @@ extension Problem {
 
     static let tooLarge = Problem(
         status: 413, detail: "the body is larger than 1 MiB; send it in several requests")
-
-    public static func forbidden(_ address: String, setting: String) -> Problem {
-        Problem(status: 403, detail: "requests from \(address) are not allowed here; see \(setting)")
-    }
 }
