@@ -8,7 +8,7 @@ final class GatheredBatch {
     /// A batch closes at this many entries. A request with many items is not split: it may go past.
     static let maximumEntries = 500
     /// Most items of one request (CONTRACT: batches of at most 1,000).
-    static let maximumItems = 1_000
+    static let maximumItems = TrackParser.maximumItems
 
     private(set) var counts = CountBatch()
     private(set) var waiters: [Waiter] = []

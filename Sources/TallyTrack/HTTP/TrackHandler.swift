@@ -19,7 +19,7 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     public typealias OutboundOut = ByteBuffer
 
     /// The largest body, in bytes (CONTRACT: 413 over 1 MiB).
-    public static let maximumBodyBytes = 1 << 20
+    public static let maximumBodyBytes = TrackParser.maximumBodyBytes
     /// How long a connection stays open for a request that is on its way, after the service was told to stop.
     static let lastRequestWithin: TimeAmount = .seconds(1)
     /// How long the rest of a request is read and thrown away, so that its sender gets to read the answer.
