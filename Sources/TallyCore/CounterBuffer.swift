@@ -26,8 +26,9 @@ public protocol CounterBuffer: Sendable {
     func read(_ id: BatchID) async throws -> SealedBatch?
 
     /// Forgets an entry that the store has finished. Does nothing where it is not pending.
+    /// - Parameter pace: how much of the machine it may take.
     /// - Throws: `BufferError`.
-    func acknowledge(_ entry: PendingEntry) async throws
+    func acknowledge(_ entry: PendingEntry, pace: FlushPace) async throws
 
     /// Runs `body` while no other flusher of this buffer does, or returns nil at once where one is at work. Only
     /// thrift: two flushers at once would be right, and do everything twice.
@@ -36,6 +37,11 @@ public protocol CounterBuffer: Sendable {
     /// Whether the buffer answers.
     /// - Throws: `BufferError`, which says why not.
     func ping() async throws
+}
+
+extension CounterBuffer {
+    /// Forgets an entry as fast as it goes.
+    public func acknowledge(_ entry: PendingEntry) async throws { try await self.acknowledge(entry, pace: .full) }
 }
 
 /// One event loop's way into a buffer. Lives on that loop alone, and holds one batch at a time: the answer to a batch

@@ -6,8 +6,9 @@ public protocol CounterStore: Sendable {
     /// Adds a batch under its number, once: what has been applied of it already, by whomever, is not applied again.
     /// Returns when every document of it is durable, and then has recorded the batch as the last one of its epoch.
     /// To be called for the batches of an epoch in the order of their numbers.
+    /// - Parameter pace: how much of the machine it may take.
     /// - Throws: `StoreError`. The batch may then have been applied in part; apply it again.
-    func apply(_ batch: SealedBatch) async throws
+    func apply(_ batch: SealedBatch, pace: FlushPace) async throws
 
     /// Records that no batch of this epoch will ever come again.
     /// - Throws: `StoreError`.
@@ -30,6 +31,11 @@ public protocol CounterStore: Sendable {
     /// Whether the store answers.
     /// - Throws: `StoreError`, which says why not.
     func ping() async throws
+}
+
+extension CounterStore {
+    /// Applies a batch as fast as it goes.
+    public func apply(_ batch: SealedBatch) async throws { try await self.apply(batch, pace: .full) }
 }
 
 /// Why a store could not do what it was asked.

@@ -7,6 +7,10 @@ public import TallyCore
 /// that stops anywhere leaves the rest pending, and the next one goes on from there; a batch that was applied and not
 /// acknowledged is applied again and changes nothing.
 public struct Flusher: Sendable {
+    /// As many counters a flush moves as fast as it can, 0.2 s of work at most; a larger one goes on considerately. What
+    /// nearly every flush has to do fits into it.
+    static let countersAtFullPace = 20_000
+
     private let buffers: [any CounterBuffer]
     private let store: any CounterStore
     private let logger: Logger
@@ -25,15 +29,19 @@ public struct Flusher: Sendable {
     }
 
     /// Flushes all buffers. One that fails does not keep the others from being flushed.
-    /// - Parameter progress: Called after every batch.
+    /// - Parameters:
+    ///   - isUrgent: Somebody waits for it: it keeps its full pace, however much there is.
+    ///   - progress: Called after every batch.
     /// - Throws: `FlushError`, after all buffers have had their turn.
-    public func flush(progress: @Sendable (FlushProgress) -> Void = { _ in }) async throws -> FlushReport {
+    public func flush(
+        isUrgent: Bool, progress: @Sendable (FlushProgress) -> Void = { _ in }
+    ) async throws -> FlushReport {
         let began = self.now()
         var report = FlushReport()
         var failures: [FlushError.Failure] = []
         for buffer in self.buffers {
             do {
-                let drained = try await buffer.withFlushLock { try await self.drain(buffer, progress) }
+                let drained = try await buffer.withFlushLock { try await self.drain(buffer, isUrgent, progress) }
                 if let drained {
                     report.add(drained)
                 } else {
@@ -55,17 +63,20 @@ public struct Flusher: Sendable {
     }
 
     private func drain(
-        _ buffer: any CounterBuffer, _ progress: @Sendable (FlushProgress) -> Void
+        _ buffer: any CounterBuffer, _ isUrgent: Bool, _ progress: @Sendable (FlushProgress) -> Void
     ) async throws -> FlushReport {
         var report = FlushReport()
         try await buffer.seal()
         let entries = try await buffer.pending()
+        var pace = FlushPace.full
         for (index, entry) in entries.enumerated() {
             switch entry {
             case .batch(let id):
                 // Nil where another flusher has finished it: then its acknowledgement is no news either.
                 guard let batch = try await buffer.read(id) else { continue }
-                try await self.store.apply(batch)
+                let isShort = report.counters + batch.counters <= Self.countersAtFullPace
+                pace = isUrgent || isShort ? .full : .considerate
+                try await self.store.apply(batch, pace: pace)
                 report.add(batch)
                 self.logger.debug(
                     "batch applied",
@@ -73,7 +84,7 @@ public struct Flusher: Sendable {
             case .epochClosed(let epoch):
                 try await self.store.close(epoch)
             }
-            try await buffer.acknowledge(entry)
+            try await buffer.acknowledge(entry, pace: pace)
             progress(FlushProgress(buffer: buffer.kind, done: index + 1, of: entries.count, report: report))
         }
         return report

@@ -1,17 +1,37 @@
 import TallyCore
 
-/// Writes the update statements that add a batch to documents, each document once.
+/// What a document has already: its marks, as `DocumentMarks.read` finds them.
+struct AppliedMarks: Sendable, Equatable {
+    /// Nothing of an epoch whose ordinal is this or a lower one is applied any more; 0 where there is no floor.
+    var floor: Int64 = 0
+    /// The last batch of each epoch that the document has, by the epoch's 16 hexadecimal digits.
+    var numbers: [String: Int64] = [:]
+}
+
+/// Writes what adds a batch to documents, each document once.
 ///
-/// A statement finds its document by `_id` alone, makes it where there is none, and is one pipeline stage, all of whose
-/// expressions see the document as it was:
+/// A document that is not there is inserted whole, with its mark. One that is there is changed by an update whose filter
+/// holds the guard, and which never inserts:
 ///
-///     {q: {_id: …}, upsert: true, u: [
-///         {$replaceWith: {$cond: [GUARD, {$mergeObjects: ["$$ROOT", ADDITIONS]}, "$$ROOT"]}}]}
+///     {q: {_id: …, "applied.floor": {$not: {$gte: ordinal}}, "applied.<epoch>": {$not: {$gte: number}}},
+///      u: {$inc: {…}, $set: {"applied.<epoch>": number}, …}}
 ///
-/// GUARD holds where the epoch's ordinal is above `applied.floor` and the mark `applied.<epoch>` below the batch's
-/// number. It must not stand in the filter: with an upsert, a document that the filter excludes is inserted again, and
-/// E11000 then says both "applied already" and "somebody else was first with another batch".
+/// The guard must never stand beside an upsert: a document that the filter excludes would be inserted again, and E11000
+/// would then say both "applied already" and "somebody else was first with another batch". Here E11000 can come from the
+/// insert alone, and says only that the document is there by now; it is looked at anew (`DocumentWriter`).
 struct CountUpdate: Sendable {
+    /// Which of a client's two documents for a test.
+    enum Kind: CaseIterable, Sendable {
+        /// The sums of all time, in the client's collection.
+        case totals
+        /// The hours of one UTC day, in the client's hourly collection: bounded by 24 times the bounds on names.
+        case hours
+
+        func collection(of client: Name) -> String {
+            self == .totals ? client.string : client.string + ".hourly"
+        }
+    }
+
     let batch: BatchID
     /// The epoch's ordinal, from 1.
     let ordinal: Int64
@@ -20,179 +40,139 @@ struct CountUpdate: Sendable {
     /// When the batch was sealed, in seconds since 1970.
     let sealedAt: Int64
 
-    /// The statement for the totals of a test, in the client's collection.
-    func appendTotals(of document: DocumentCounts, to statements: inout BSONWriter) {
-        let byEvent = Self.byEvent(document)
-        let views = byEvent.first { $0.event == .view }?.counts ?? []
-        self.appendStatement(to: &statements) {
-            $0.string("_id", document.test.string)
-        } additions: { additions in
-            additions.expression("variations", "$mergeObjects") {
-                $0.string("$variations")
-                $0.document { Self.sums(views, under: "$variations", to: &$0) }
+    /// Whether a document with these marks has the batch, or must not get it any more.
+    func isApplied(_ marks: AppliedMarks) -> Bool {
+        marks.floor >= self.ordinal || marks.numbers[self.batch.epoch.description, default: 0] >= self.batch.number
+    }
+
+    /// Writes the document's `_id`, as an element of an array.
+    func appendID(_ kind: Kind, of document: DocumentCounts, to identifiers: inout BSONWriter) {
+        switch kind {
+        case .totals: identifiers.string(document.test.string)
+        case .hours: identifiers.document { self.dayID(document, to: &$0) }
+        }
+    }
+
+    /// Writes the document to insert where there is none.
+    func appendInsertion(_ kind: Kind, of document: DocumentCounts, to documents: inout BSONWriter) {
+        documents.document {
+            self.id(kind, of: document, to: &$0)
+            switch kind {
+            case .totals:
+                let views = document.counts.filter { $0.event == .view }
+                $0.document("variations") { for count in views { $0.int64(FieldName.encode(count.variation), count.count) } }
+                $0.int64("total", views.reduce(0) { $0 + $1.count })
+                $0.document("events") { Self.events(document.counts.filter { $0.event != .view }, to: &$0) }
+                $0.date("firstTrackedAt", secondsSince1970: self.hour.secondsSince1970)
+            case .hours:
+                $0.document("hours") { $0.document(self.hourField) { Self.events(document.counts, to: &$0) } }
             }
-            Self.sum("total", of: "$total", and: views.reduce(0) { $0 + $1.count }, to: &additions)
-            additions.expression("events", "$mergeObjects") {
-                $0.string("$events")
-                $0.document { Self.events(byEvent.filter { $0.event != .view }, under: "$events", to: &$0) }
-            }
-            additions.expression("firstTrackedAt", "$min") {
-                $0.string("$firstTrackedAt")
-                $0.date(secondsSince1970: self.hour.secondsSince1970)
+            $0.date("updatedAt", secondsSince1970: self.sealedAt)
+            $0.document("applied") {
+                $0.int64(self.batch.epoch.description, self.batch.number)
+                if self.horizon.floor > 0 { $0.int64("floor", self.horizon.floor) }
             }
         }
     }
 
-    /// The statement for the hours of a test's day, in the client's hourly collection. A document holds one UTC day,
-    /// so it is bounded by 24 times the bounds on names.
-    func appendHours(of document: DocumentCounts, to statements: inout BSONWriter) {
-        let hour = (self.hour.hourOfDay < 10 ? "0" : "") + String(self.hour.hourOfDay)
-        let path = "$hours.\(hour)"
-        self.appendStatement(to: &statements) {
-            $0.document("_id") {
-                $0.string("test", document.test.string)
-                $0.date("day", secondsSince1970: self.hour.day * 86_400)
-            }
-        } additions: { additions in
-            additions.expression("hours", "$mergeObjects") {
-                $0.string("$hours")
-                $0.document {
-                    $0.expression(hour, "$mergeObjects") {
-                        $0.string(path)
-                        $0.document { Self.events(Self.byEvent(document), under: path, to: &$0) }
-                    }
-                }
-            }
-        }
-    }
-
-    private func appendStatement(
-        to statements: inout BSONWriter, filter: (inout BSONWriter) -> Void, additions: (inout BSONWriter) -> Void
+    /// Writes the update statement for a document that is there.
+    /// - Parameter marks: the document's, by which it is known which of them can be pruned.
+    func appendChange(
+        _ kind: Kind, of document: DocumentCounts, marks: AppliedMarks, to statements: inout BSONWriter
     ) {
         statements.document {
-            $0.document("q", filter)
-            $0.array("u") {
-                $0.document {
-                    $0.expression("$replaceWith", "$cond") {
-                        self.guardExpression(to: &$0)
-                        $0.expression("$mergeObjects") {
-                            $0.string("$$ROOT")
-                            $0.document {
-                                additions(&$0)
-                                $0.expression("updatedAt", "$max") {
-                                    $0.string("$updatedAt")
-                                    $0.date(secondsSince1970: self.sealedAt)
-                                }
-                                self.marks(to: &$0)
-                            }
+            $0.document("q") {
+                self.id(kind, of: document, to: &$0)
+                Self.below("applied.floor", self.ordinal, to: &$0)
+                Self.below(self.mark, self.batch.number, to: &$0)
+            }
+            $0.document("u") {
+                $0.document("$inc") {
+                    switch kind {
+                    case .totals: Self.totals(document.counts, to: &$0)
+                    case .hours:
+                        for count in document.counts {
+                            $0.int64("hours.\(self.hourField).\(Self.path(count))", count.count)
                         }
-                        $0.string("$$ROOT")
                     }
                 }
+                $0.document("$set") { $0.int64(self.mark, self.batch.number) }
+                if kind == .totals {
+                    $0.document("$min") { $0.date("firstTrackedAt", secondsSince1970: self.hour.secondsSince1970) }
+                }
+                $0.document("$max") {
+                    $0.date("updatedAt", secondsSince1970: self.sealedAt)
+                    if self.horizon.floor > 0 { $0.int64("applied.floor", self.horizon.floor) }
+                }
+                let pruned = self.pruned(marks)
+                if !pruned.isEmpty {
+                    $0.document("$unset") { for epoch in pruned { $0.bool("applied.\(epoch)", true) } }
+                }
             }
-            $0.bool("upsert", true)
         }
     }
 
     // MARK: Marks
 
-    private func guardExpression(to writer: inout BSONWriter) {
-        writer.expression("$and") {
-            $0.expression("$lt") {
-                Self.orZero("$applied.floor", to: &$0)
-                $0.int64(self.ordinal)
-            }
-            $0.expression("$lt") {
-                Self.orZero("$applied.\(self.batch.epoch)", to: &$0)
-                $0.int64(self.batch.number)
-            }
+    private var mark: String { "applied.\(self.batch.epoch)" }
+
+    /// `$not`, so that a field that is missing passes, too.
+    private static func below(_ path: String, _ limit: Int64, to filter: inout BSONWriter) {
+        filter.document(path) { $0.document("$not") { $0.int64("$gte", limit) } }
+    }
+
+    /// Marks go only together with raising the floor above them, and most documents have none that could go.
+    private func pruned(_ marks: AppliedMarks) -> [String] {
+        guard marks.floor < self.horizon.floor else { return [] }
+        return self.horizon.closed.map(\.description).filter {
+            marks.numbers[$0] != nil && $0 != self.batch.epoch.description
         }
     }
 
-    /// The guard held, so the batch's number is the larger one. Marks are pruned only together with raising the floor
-    /// above them, and only where that is due: most documents have nothing to prune.
-    private func marks(to writer: inout BSONWriter) {
-        writer.expression("applied", "$mergeObjects") {
-            if self.horizon.floor == 0 || self.horizon.closed.isEmpty {
-                $0.string("$applied")
-            } else {
-                $0.expression("$cond") {
-                    $0.expression("$lt") {
-                        Self.orZero("$applied.floor", to: &$0)
-                        $0.int64(self.horizon.floor)
-                    }
-                    self.unprunedMarks(to: &$0)
-                    $0.string("$applied")
-                }
-            }
-            $0.document {
-                $0.int64(self.batch.epoch.description, self.batch.number)
-                if self.horizon.floor > 0 {
-                    $0.expression("floor", "$max") {
-                        $0.string("$applied.floor")
-                        $0.int64(self.horizon.floor)
-                    }
-                }
-            }
+    // MARK: Identity
+
+    private var hourField: String { (self.hour.hourOfDay < 10 ? "0" : "") + String(self.hour.hourOfDay) }
+
+    private func id(_ kind: Kind, of document: DocumentCounts, to writer: inout BSONWriter) {
+        switch kind {
+        case .totals: writer.string("_id", document.test.string)
+        case .hours: writer.document("_id") { self.dayID(document, to: &$0) }
         }
     }
 
-    private func unprunedMarks(to writer: inout BSONWriter) {
-        writer.document {
-            $0.document("$arrayToObject") {
-                $0.document("$filter") {
-                    $0.document("input") { $0.string("$objectToArray", "$applied") }
-                    $0.expression("cond", "$not") {
-                        $0.expression("$in") {
-                            $0.string("$$this.k")
-                            $0.array { for epoch in self.horizon.closed { $0.string(epoch.description) } }
-                        }
-                    }
-                }
-            }
-        }
+    private func dayID(_ document: DocumentCounts, to writer: inout BSONWriter) {
+        writer.string("test", document.test.string)
+        writer.date("day", secondsSince1970: self.hour.day * 86_400)
     }
 
     // MARK: Sums
 
-    private typealias EventCounts = (event: Name, counts: [DocumentCounts.Count])
-
-    private static func byEvent(_ document: DocumentCounts) -> [EventCounts] {
-        Dictionary(grouping: document.counts, by: \.event).map { ($0.key, $0.value) }.sorted { $0.event < $1.event }
-    }
-
-    private static func events(_ events: [EventCounts], under path: String, to writer: inout BSONWriter) {
-        for (event, counts) in events {
-            let field = FieldName.encode(event)
-            writer.expression(field, "$mergeObjects") {
-                $0.string("\(path).\(field)")
-                $0.document { Self.sums(counts, under: "\(path).\(field)", to: &$0) }
-            }
-        }
-    }
-
-    private static func sums(_ counts: [DocumentCounts.Count], under path: String, to writer: inout BSONWriter) {
+    /// Adds up; the server refuses a sum beyond 64 bits. The total is written even where it grows by nothing, so that
+    /// every document has one.
+    private static func totals(_ counts: [DocumentCounts.Count], to writer: inout BSONWriter) {
+        var total: Int64 = 0
         for count in counts {
-            let field = FieldName.encode(count.variation)
-            self.sum(field, of: "\(path).\(field)", and: count.count, to: &writer)
-        }
-    }
-
-    /// `$toLong`, since `$add` turns a sum that does not fit 64 bits into a floating-point number: the server then
-    /// refuses the update, where it would have counted wrong.
-    private static func sum(_ field: String, of path: String, and count: Int64, to writer: inout BSONWriter) {
-        writer.document(field) {
-            $0.expression("$toLong", "$add") {
-                Self.orZero(path, to: &$0)
-                $0.int64(count)
+            if count.event == .view {
+                writer.int64("variations.\(FieldName.encode(count.variation))", count.count)
+                total += count.count
+            } else {
+                writer.int64("events.\(self.path(count))", count.count)
             }
         }
+        writer.int64("total", total)
     }
 
-    private static func orZero(_ path: String, to writer: inout BSONWriter) {
-        writer.expression("$ifNull") {
-            $0.string(path)
-            $0.int64(0)
+    private static func path(_ count: DocumentCounts.Count) -> String {
+        "\(FieldName.encode(count.event)).\(FieldName.encode(count.variation))"
+    }
+
+    /// `<event>: {<variation>: n}`, sorted by both.
+    private static func events(_ counts: [DocumentCounts.Count], to writer: inout BSONWriter) {
+        let byEvent = Dictionary(grouping: counts, by: \.event).sorted { $0.key < $1.key }
+        for (event, counts) in byEvent {
+            writer.document(FieldName.encode(event)) {
+                for count in counts { $0.int64(FieldName.encode(count.variation), count.count) }
+            }
         }
     }
 }

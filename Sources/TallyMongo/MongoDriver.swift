@@ -224,8 +224,10 @@ struct MongoConnection: ~Copyable {
         }
     }
 
+    /// With room for what a piece of a batch touches in one reply, where the server would send 101 documents first.
     private static let ofMajority = BSONWriter.document {
         $0.document("readConcern") { $0.string("level", "majority") }
+        $0.int32("batchSize", 1_000)
     }
 }
 

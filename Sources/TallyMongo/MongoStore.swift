@@ -40,7 +40,7 @@ public final class MongoStore: CounterStore {
     /// asked later throws.
     public func shutdown() async { await self.driver.shutdown() }
 
-    public func apply(_ batch: SealedBatch) async throws {
+    public func apply(_ batch: SealedBatch, pace: FlushPace) async throws {
         let (record, horizon) = try await self.ledger.open(batch.id.epoch, buffer: batch.buffer, at: batch.sealedAt)
         guard batch.id.number > record.lastNumber else { return }
         if record.isClosed {
@@ -62,7 +62,7 @@ public final class MongoStore: CounterStore {
         }
         let update = CountUpdate(
             batch: batch.id, ordinal: record.ordinal, horizon: horizon, hour: batch.hour, sealedAt: batch.sealedAt)
-        try await self.writer.write(batch.documents, as: update)
+        try await self.writer.write(batch.documents, as: update, pace: pace)
         try await self.ledger.finish(batch.id, total: batch.total)
     }
 

@@ -53,7 +53,8 @@ public final class RedisBuffer: CounterBuffer {
         try await BatchReader(client: self.client, key: self.session.keys.batch(id), id: id, buffer: self.kind).read()
     }
 
-    public func acknowledge(_ entry: PendingEntry) async throws {
+    /// Redis frees the batch in a thread of its own, so the pace is the same.
+    public func acknowledge(_ entry: PendingEntry, pace: FlushPace) async throws {
         _ = try await self.client.run(.acknowledge, [entry.redisEntry])
     }
 

@@ -12,7 +12,14 @@ enum BatchApplication {
         let documents: Int
         let counters: Int
 
-        static let standard = ChunkSize(documents: 100, counters: 250)
+        init(documents: Int, counters: Int) { (self.documents, self.counters) = (documents, counters) }
+
+        init(_ pace: FlushPace) {
+            switch pace {
+            case .full: self.init(documents: 100, counters: 250)
+            case .considerate: self.init(documents: 20, counters: 50)
+            }
+        }
     }
 
     /// Returns true when the whole batch is applied, be it by this call or before.

@@ -1,4 +1,5 @@
 import GRDB
+import TallyCore
 
 /// The one file, `tally.sqlite`, that holds the embedded buffer and the embedded store.
 ///
@@ -95,6 +96,14 @@ public final class EmbeddedDatabase: Sendable {
 }
 
 extension EmbeddedDatabase {
+    /// Leaves the file to the counts for a moment, between two transactions of a flush.
+    func pause(_ pace: FlushPace) async {
+        switch pace {
+        case .full: await Task.yield()
+        case .considerate: try? await Task.sleep(for: .milliseconds(3))
+        }
+    }
+
     /// Runs `body` in one immediate transaction on the writing connection, after whatever was asked for before.
     ///
     /// Not cancelled with the calling task: a transaction is short, and its outcome is to be known.

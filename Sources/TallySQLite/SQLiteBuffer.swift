@@ -16,7 +16,12 @@ public final class SQLiteBuffer: CounterBuffer {
     private let isFlushing = Mutex(false)
 
     /// Rows of acknowledged batches that one transaction removes, so that counts need not wait long behind it.
-    static let maximumRowsRemovedAtOnce: Int64 = 250
+    static func rowsRemovedAtOnce(_ pace: FlushPace) -> Int64 {
+        switch pace {
+        case .full: 250
+        case .considerate: 100
+        }
+    }
 
     /// - Parameters:
     ///   - kind: `embedded` or `spool`.
@@ -62,11 +67,11 @@ public final class SQLiteBuffer: CounterBuffer {
 
     /// Forgets the entry in one small transaction, and then removes its rows, and those that an earlier removal left
     /// behind, a few at a time.
-    public func acknowledge(_ entry: PendingEntry) async throws {
+    public func acknowledge(_ entry: PendingEntry, pace: FlushPace) async throws {
         try await self.write("acknowledging a batch") { db, _ in
             try db.immediately { try PendingBatches.discard(entry, db) }
         }
-        while await self.removeDiscardedRows() { await Task.yield() }
+        while await self.removeDiscardedRows(Self.rowsRemovedAtOnce(pace)) { await self.database.pause(pace) }
     }
 
     public func withFlushLock<Result: Sendable>(
@@ -94,9 +99,9 @@ public final class SQLiteBuffer: CounterBuffer {
 
     /// Whether there may be more to remove. A failure is left to the next acknowledgement: the batch is already
     /// forgotten, and its rows are in nobody's way.
-    private func removeDiscardedRows() async -> Bool {
+    private func removeDiscardedRows(_ maximumRows: Int64) async -> Bool {
         let removed = try? await self.write("removing flushed counts") { db, _ in
-            try db.immediately { try PendingBatches.removeDiscarded(db, maximumRows: Self.maximumRowsRemovedAtOnce) }
+            try db.immediately { try PendingBatches.removeDiscarded(db, maximumRows: maximumRows) }
         }
         return removed ?? false
     }

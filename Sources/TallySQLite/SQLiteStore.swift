@@ -7,16 +7,17 @@ public final class SQLiteStore: CounterStore {
 
     private let database: EmbeddedDatabase
     private let clock: @Sendable () -> Int64
-    private let chunk: BatchApplication.ChunkSize
+    /// Set by tests alone; else the pace decides.
+    private let chunk: BatchApplication.ChunkSize?
 
     /// - Parameter clock: seconds since 1970, UTC.
     public convenience init(
         database: EmbeddedDatabase, clock: @escaping @Sendable () -> Int64 = Timestamp.now
     ) {
-        self.init(database: database, clock: clock, chunk: .standard)
+        self.init(database: database, clock: clock, chunk: nil)
     }
 
-    init(database: EmbeddedDatabase, clock: @escaping @Sendable () -> Int64, chunk: BatchApplication.ChunkSize) {
+    init(database: EmbeddedDatabase, clock: @escaping @Sendable () -> Int64, chunk: BatchApplication.ChunkSize?) {
         self.database = database
         self.clock = clock
         self.chunk = chunk
@@ -27,13 +28,13 @@ public final class SQLiteStore: CounterStore {
 
     /// Applies the batch in several transactions, so that counts that go into the same file need not wait long; each
     /// records how far it came, and the next goes on there, whoever runs it.
-    public func apply(_ batch: SealedBatch) async throws {
-        while try await !self.applyChunk(of: batch) { await Task.yield() }
+    public func apply(_ batch: SealedBatch, pace: FlushPace) async throws {
+        while try await !self.applyChunk(of: batch, pace: pace) { await self.database.pause(pace) }
     }
 
     /// Returns true when the batch is finished.
-    func applyChunk(of batch: SealedBatch) async throws -> Bool {
-        let chunk = self.chunk
+    func applyChunk(of batch: SealedBatch, pace: FlushPace = .full) async throws -> Bool {
+        let chunk = self.chunk ?? BatchApplication.ChunkSize(pace)
         return try await self.write("applying a batch") { db in
             try BatchApplication.applyChunk(of: batch, size: chunk, db)
         }

@@ -18,9 +18,10 @@ struct Flushing: Sendable {
     let onOwnedByAnother: @Sendable (BufferError) -> Void
 
     /// - Returns: What was moved, in words; nil where there was nothing to move.
-    func run() async throws -> String? {
+    /// - Parameter isUrgent: The service is stopping.
+    func run(isUrgent: Bool = false) async throws -> String? {
         do {
-            let report = try await self.flusher.flush()
+            let report = try await self.flusher.flush(isUrgent: isUrgent)
             if !report.skippedBuffers.isEmpty {
                 return "another instance is flushing \(report.skippedBuffers.joined(separator: ", "))"
             }

@@ -25,7 +25,7 @@ struct StorageService: Service {
     func run() async throws {
         try await gracefulShutdown()
         do {
-            let summary = try await Self.within(Self.lastFlushWithin) { try await self.flushing.run() }
+            let summary = try await Self.within(Self.lastFlushWithin) { try await self.flushing.run(isUrgent: true) }
             self.logger.info("last flush done", metadata: ["outcome": "\(summary ?? "nothing to move")"])
         } catch {
             self.logger.warning("last flush failed", metadata: ["reason": "\(error)"])

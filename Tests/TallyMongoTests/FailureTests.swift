@@ -107,19 +107,22 @@ struct FailureTests {
         let database = Database(server: server, name: "store")
         let epoch = Epoch.random()
         try await database.withStore { store in
+            // The first batch makes the document, so that those that follow change one document and insert another.
+            try await store.apply(batch(epoch, 1, [counts("acme", "cta", [("A", 1)])]))
+            let unconfirmed: BSONValue = ["code": 64, "errmsg": "waiting timed out"]
             let faults: [(BSONDocument, isRetried: Bool)] = [
-                (
-                    ["failCommands": ["update"], "writeConcernError": ["code": 64, "errmsg": "waiting timed out"]],
-                    false
-                ),
+                (["failCommands": ["update"], "writeConcernError": unconfirmed], false),
+                (["failCommands": ["insert"], "writeConcernError": unconfirmed], false),
+                (["failCommands": ["insert"], "closeConnection": true], true),
                 (["failCommands": ["update"], "closeConnection": true], true),
                 (["failCommands": ["update"], "errorCode": 11602, "errorLabels": ["RetryableWriteError"]], true),
                 (["failCommands": ["aggregate"], "closeConnection": true], true),
                 (["failCommands": ["update"], "errorCode": 13], false),
             ]
             for (index, (fault, isRetried)) in faults.enumerated() {
-                let number = Int64(index + 1)
-                let next = batch(epoch, number, [counts("acme", "cta", [("A", 1)])])
+                let number = Int64(index + 2)
+                let next = batch(
+                    epoch, number, [counts("acme", "cta", [("A", 1)]), counts("acme", Name("new \(number)"), [("A", 1)])])
                 try await server.command(
                     ["configureFailPoint": "failCommand", "mode": ["times": 1], "data": .document(fault)],
                     database: "admin")
@@ -127,14 +130,16 @@ struct FailureTests {
                     try await store.apply(next)
                 } else {
                     let failure = await #expect(throws: StoreError.self) { try await store.apply(next) }
-                    #expect(failure?.code == (number == 5 ? .refused : .unavailable))
+                    #expect(failure?.code == (index == faults.count - 1 ? .refused : .unavailable))
                     #expect(try await database.epoch(epoch)?["lastNumber"] == .int64(number - 1))
                     try await store.apply(next)
                 }
-                #expect(try await store.metrics(client: "acme", test: nil)?.tests.first?.total == number)
+                let tests = try #require(try await store.metrics(client: "acme", test: nil)).tests
+                #expect(tests.first { $0.test == "cta" }?.total == number)
+                #expect(tests.first { $0.test == Name("new \(number)") }?.total == 1)
             }
         }
-        #expect(try await database.epoch(epoch)?["total"] == .int64(5))
+        #expect(try await database.epoch(epoch)?["total"] == .int64(1 + 2 * 7))
     }
 
     @Test("a member that is no primary does not pass for healthy")

@@ -159,7 +159,7 @@ struct SQLiteBufferTests {
             startsNewEpoch: false,
             clock: self.clock.read)
         let lane = try await TestLane.on(buffer)
-        let count = Int(SQLiteBuffer.maximumRowsRemovedAtOnce) * 2 + 1
+        let count = Int(SQLiteBuffer.rowsRemovedAtOnce(.full)) * 2 + 1
         let hits = (0..<count).map { [Hit(test: Name("t\($0)"))] }
         #expect(try await lane.send(CountBatch(units: hits)).isAllCounted)
         try await buffer.seal()

@@ -30,10 +30,10 @@ struct Flush: AsyncParsableCommand {
             let progress = ProgressLine()
             do {
                 // A service beside this one may hold the lock for a moment; what was asked for is a flush, so it waits.
-                var report = try await flusher.flush { progress.show($0) }
+                var report = try await flusher.flush(isUrgent: true) { progress.show($0) }
                 while !report.skippedBuffers.isEmpty {
                     try await Task.sleep(for: .milliseconds(200))
-                    report = try await flusher.flush { progress.show($0) }
+                    report = try await flusher.flush(isUrgent: true) { progress.show($0) }
                 }
                 progress.end()
                 print(report.batches == 0 ? "nothing to move" : report.summary)
