@@ -7,24 +7,28 @@ public import TallyCore
 /// that stops anywhere leaves the rest pending, and the next one goes on from there; a batch that was applied and not
 /// acknowledged is applied again and changes nothing.
 public struct Flusher: Sendable {
-    /// As many counters a flush moves as fast as it can, 0.2 s of work at most; a larger one goes on considerately. What
-    /// nearly every flush has to do fits into it.
+    /// As many counters a flush moves as fast as it can, 0.2 s of work at most; a larger one goes on considerately where
+    /// counts come in meanwhile. What nearly every flush has to do fits into it.
     static let countersAtFullPace = 20_000
 
     private let buffers: [any CounterBuffer]
     private let store: any CounterStore
     private let logger: Logger
+    private let traffic: TrafficGauge?
     private let now: @Sendable () -> Int64
 
     /// - Parameters:
     ///   - buffers: All that may hold counts for this store: the one in use, and what an earlier configuration left.
+    ///   - traffic: Of the counts that come in meanwhile; nil where this process takes none.
     ///   - now: The time, in seconds since 1970.
     public init(
-        buffers: [any CounterBuffer], store: any CounterStore, logger: Logger, now: @escaping @Sendable () -> Int64
+        buffers: [any CounterBuffer], store: any CounterStore, logger: Logger, traffic: TrafficGauge? = nil,
+        now: @escaping @Sendable () -> Int64
     ) {
         self.buffers = buffers
         self.store = store
         self.logger = logger
+        self.traffic = traffic
         self.now = now
     }
 
@@ -69,13 +73,13 @@ public struct Flusher: Sendable {
         try await buffer.seal()
         let entries = try await buffer.pending()
         var pace = FlushPace.full
+        let longPace = FlushPace { [traffic] in !isUrgent && traffic?.isBusy == true ? .considerate : .full }
         for (index, entry) in entries.enumerated() {
             switch entry {
             case .batch(let id):
                 // Nil where another flusher has finished it: then its acknowledgement is no news either.
                 guard let batch = try await buffer.read(id) else { continue }
-                let isShort = report.counters + batch.counters <= Self.countersAtFullPace
-                pace = isUrgent || isShort ? .full : .considerate
+                if report.counters + batch.counters > Self.countersAtFullPace { pace = longPace }
                 try await self.store.apply(batch, pace: pace)
                 report.add(batch)
                 self.logger.debug(

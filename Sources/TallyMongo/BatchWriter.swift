@@ -7,17 +7,16 @@ struct BatchWriter: Sendable {
     let driver: MongoDriver
     let logger: Logger
 
-    /// How a pace is kept.
+    /// How a gait is kept.
     private struct Stride {
         let documentsPerPiece: Int
         let piecesAtOnce: Int
-        /// How long to pause after a piece, in times of what it took.
-        let pause: Double
+        let pause: Duration
 
-        init(_ pace: FlushPace) {
-            switch pace {
-            case .full: (self.documentsPerPiece, self.piecesAtOnce, self.pause) = (250, MongoDriver.threads, 0)
-            case .considerate: (self.documentsPerPiece, self.piecesAtOnce, self.pause) = (50, 1, 2)
+        init(_ gait: FlushPace.Gait) {
+            switch gait {
+            case .full: (self.documentsPerPiece, self.piecesAtOnce, self.pause) = (250, MongoDriver.threads, .zero)
+            case .considerate: (self.documentsPerPiece, self.piecesAtOnce, self.pause) = (50, 1, .milliseconds(12))
             }
         }
     }
@@ -25,52 +24,56 @@ struct BatchWriter: Sendable {
     /// Returns when every document has the batch, with a majority of the members.
     /// - Throws: `StoreError`; everything that could be written then has been.
     func write(_ documents: [DocumentCounts], as update: CountUpdate, pace: FlushPace) async throws(StoreError) {
-        let stride = Stride(pace)
-        var pieces = self.pieces(of: documents, stride.documentsPerPiece, update)[...]
-        let failure = await withTaskGroup(of: StoreError?.self) { group in
-            var failure: StoreError?
-            for piece in pieces.prefix(stride.piecesAtOnce) { group.addTask { await self.attempt(piece, stride) } }
-            pieces = pieces.dropFirst(stride.piecesAtOnce)
-            for await result in group {
-                // The first one that says what is wrong with the content is worth more than those that say "away".
-                if let result, failure == nil || failure?.code == .unavailable { failure = result }
-                // With nobody there, each further command would only wait for its own timeout.
-                if failure?.code != .unavailable, let next = pieces.popFirst() {
-                    group.addTask { await self.attempt(next, stride) }
+        var rest = Remaining(documents: documents[...])
+        var failure: StoreError?
+        // With nobody there, each further command would only wait for its own timeout.
+        while !rest.isEmpty, failure?.code != .unavailable {
+            let stride = Stride(pace.gait)
+            let pieces = (0..<stride.piecesAtOnce).compactMap { _ in
+                rest.next(stride.documentsPerPiece).map { kind, documents in
+                    DocumentWriter(driver: self.driver, update: update, kind: kind, documents: documents)
                 }
             }
-            return failure
+            for error in await self.attempt(pieces) where failure == nil || failure?.code == .unavailable {
+                // The first one that says what is wrong with the content is worth more than those that say "away".
+                failure = error
+            }
+            if stride.pause > .zero { try? await Task.sleep(for: stride.pause) }
         }
         if let failure { throw failure }
     }
 
-    /// Cuts the batch by client and number of documents.
-    private func pieces(
-        of documents: [DocumentCounts], _ documentsPerPiece: Int, _ update: CountUpdate
-    ) -> [DocumentWriter] {
-        var pieces: [DocumentWriter] = []
-        var start = 0
-        for index in documents.indices {
-            let next = index + 1
-            if next == documents.count || documents[next].client != documents[index].client
-                || next - start == documentsPerPiece
-            {
-                for kind in CountUpdate.Kind.allCases {
-                    pieces.append(
-                        DocumentWriter(
-                            driver: self.driver, update: update, kind: kind, documents: documents[start..<next]))
-                }
-                start = next
+    /// What of a batch is still to be written, cut by client, kind and number of documents.
+    private struct Remaining {
+        var documents: ArraySlice<DocumentCounts>
+        /// Those whose totals are being written; their hours come next.
+        var hours: ArraySlice<DocumentCounts> = []
+
+        var isEmpty: Bool { self.documents.isEmpty && self.hours.isEmpty }
+
+        mutating func next(_ maximum: Int) -> (CountUpdate.Kind, ArraySlice<DocumentCounts>)? {
+            if !self.hours.isEmpty {
+                defer { self.hours = [] }
+                return (.hours, self.hours)
             }
+            guard let client = self.documents.first?.client else { return nil }
+            let piece = self.documents.prefix(maximum).prefix { $0.client == client }
+            self.documents = self.documents.dropFirst(piece.count)
+            self.hours = piece
+            return (.totals, piece)
         }
-        return pieces
     }
 
-    private func attempt(_ piece: DocumentWriter, _ stride: Stride) async -> StoreError? {
+    private func attempt(_ pieces: [DocumentWriter]) async -> [StoreError] {
+        await withTaskGroup(of: StoreError?.self) { group in
+            for piece in pieces { group.addTask { await self.attempt(piece) } }
+            return await group.reduce(into: []) { errors, error in if let error { errors.append(error) } }
+        }
+    }
+
+    private func attempt(_ piece: DocumentWriter) async -> StoreError? {
         do throws(StoreError) {
-            let began = ContinuousClock.now
             let refused = try await piece.write()
-            if stride.pause > 0 { try? await Task.sleep(for: (ContinuousClock.now - began) * stride.pause) }
             return refused.isEmpty ? nil : self.report(refused, of: piece)
         } catch {
             return error

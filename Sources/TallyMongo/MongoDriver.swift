@@ -49,7 +49,9 @@ final class MongoDriver: Sendable {
         let result: Result<Value, MongoError>
         do {
             result = try await self.workers.runIfActive { [pool, logger, database] in
-                DriverLog.collected(to: logger) {
+                // Counts come before reading and flushing. Said each time, since a pool's threads have no beginning.
+                BackgroundPriority.takeForThisThread()
+                return DriverLog.collected(to: logger) {
                     Result { () throws(MongoError) in
                         let connection = try MongoConnection(pool, database: database)
                         return try body(connection)

@@ -7,7 +7,7 @@ struct BatchReader {
     let id: BatchID
     let buffer: String
 
-    private static let fieldsPerScan = "2000"
+    private static let fieldsPerScan = "250"
 
     /// The batch, or nil where somebody else has acknowledged it, before or while it was read.
     func read() async throws -> SealedBatch? {

@@ -14,10 +14,10 @@ enum BatchApplication {
 
         init(documents: Int, counters: Int) { (self.documents, self.counters) = (documents, counters) }
 
-        init(_ pace: FlushPace) {
-            switch pace {
+        init(_ gait: FlushPace.Gait) {
+            switch gait {
             case .full: self.init(documents: 100, counters: 250)
-            case .considerate: self.init(documents: 20, counters: 50)
+            case .considerate: self.init(documents: 25, counters: 64)
             }
         }
     }
@@ -33,7 +33,7 @@ enum BatchApplication {
                     + "flush that one first")
         }
 
-        let documents = try self.documents(of: batch, after: progress.applied)
+        let documents = self.documents(of: batch, after: progress.applied)
         let counting = try DocumentCounting(batch, db)
         var end = documents.startIndex
         var counters = 0
@@ -50,9 +50,9 @@ enum BatchApplication {
         return false
     }
 
-    private static func documents(
-        of batch: SealedBatch, after applied: (client: Name, test: Name)?
-    ) throws -> ArraySlice<DocumentCounts> {
+    /// What `applyChunk` stands on: looked at once for each batch, since it takes longer than a chunk.
+    /// - Throws: `StoreError`.
+    static func checkOrder(of batch: SealedBatch) throws {
         for (document, next) in zip(batch.documents, batch.documents.dropFirst())
         where (document.client, document.test) >= (next.client, next.test) {
             throw StoreError(
@@ -60,8 +60,20 @@ enum BatchApplication {
                 "the documents of batch \(batch.id) are not sorted, so it cannot be applied in parts; nothing of it was"
             )
         }
+    }
+
+    /// The documents that come after the one applied last, found by halving.
+    private static func documents(
+        of batch: SealedBatch, after applied: (client: Name, test: Name)?
+    ) -> ArraySlice<DocumentCounts> {
         guard let applied else { return batch.documents[...] }
-        return batch.documents.drop { ($0.client, $0.test) <= applied }
+        var (start, end) = (batch.documents.startIndex, batch.documents.endIndex)
+        while start < end {
+            let middle = (start + end) / 2
+            let document = batch.documents[middle]
+            if (document.client, document.test) <= applied { start = middle + 1 } else { end = middle }
+        }
+        return batch.documents[start...]
     }
 }
 

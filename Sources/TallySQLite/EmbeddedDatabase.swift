@@ -18,6 +18,9 @@ public final class EmbeddedDatabase: Sendable {
     public let storeID: String
 
     let pool: DatabasePool
+    let commits: GroupCommit
+    /// The epoch of the buffer in the file when it was opened.
+    let epochAtOpening: Epoch
 
     /// Opens the file in `directory`, and creates both where they are missing: the directory for its owner alone (0700),
     /// the file likewise (0600).
@@ -45,7 +48,7 @@ public final class EmbeddedDatabase: Sendable {
         var attempt = 1
         while true {
             do {
-                (self.pool, self.storeID) = try Self.open(path: path, configuration: configuration)
+                (self.pool, self.storeID, self.epochAtOpening) = try Self.open(path: path, configuration: configuration)
                 break
             } catch let error as EmbeddedDatabaseError {
                 throw error
@@ -57,6 +60,7 @@ public final class EmbeddedDatabase: Sendable {
             }
         }
         self.path = path
+        self.commits = GroupCommit(pool: self.pool)
     }
 
     /// Whether a file is there, without opening or creating it: what an embedded buffer holds is flushed whatever is
@@ -76,7 +80,9 @@ public final class EmbeddedDatabase: Sendable {
         directory.hasSuffix("/") ? directory + self.fileName : directory + "/" + self.fileName
     }
 
-    private static func open(path: String, configuration: Configuration) throws -> (DatabasePool, storeID: String) {
+    private static func open(
+        path: String, configuration: Configuration
+    ) throws -> (DatabasePool, storeID: String, epoch: Epoch) {
         let pool = try DatabasePool(path: path, configuration: configuration)
         // Opening a pool sets NORMAL, under which a commit may be lost with the power; hence afterwards, and checked.
         try pool.writeWithoutTransaction { db in
@@ -91,39 +97,23 @@ public final class EmbeddedDatabase: Sendable {
             throw EmbeddedDatabaseError(
                 .notADatabase, "\(path) lacks the record that names it; put back a complete copy, or move it away")
         }
-        return (pool, storeID)
+        return (pool, storeID, try pool.read { try BufferState.load($0).epoch })
     }
 }
 
 extension EmbeddedDatabase {
-    /// Leaves the file to the counts for a moment, between two transactions of a flush.
+    /// Leaves some commits to the counts alone, between two pieces of a flush.
     func pause(_ pace: FlushPace) async {
-        switch pace {
+        switch pace.gait {
         case .full: await Task.yield()
-        case .considerate: try? await Task.sleep(for: .milliseconds(3))
+        case .considerate: try? await Task.sleep(for: .milliseconds(2))
         }
     }
 
-    /// Runs `body` in one immediate transaction on the writing connection, after whatever was asked for before.
-    ///
-    /// Not cancelled with the calling task: a transaction is short, and its outcome is to be known.
+    /// Runs `body` in the next commit, after whatever was asked for before.
+    /// - Throws: `TransactionFailure`.
     func write<Result: Sendable>(_ body: @escaping @Sendable (Database) throws -> Result) async throws -> Result {
-        try await withCheckedThrowingContinuation { continuation in
-            self.pool.asyncWriteWithoutTransaction { db in
-                continuation.resume(with: Swift.Result { try db.immediately { try body(db) } })
-            }
-        }
-    }
-
-    /// Runs `body`, which brings its own transactions, on the writing connection.
-    func writeWithoutTransaction<Result: Sendable>(
-        _ body: @escaping @Sendable (Database) throws -> Result
-    ) async throws -> Result {
-        try await withCheckedThrowingContinuation { continuation in
-            self.pool.asyncWriteWithoutTransaction { db in
-                continuation.resume(with: Swift.Result { try body(db) })
-            }
-        }
+        try await self.commits.run(body)
     }
 
     /// Runs `body` beside the writer, on one unchanging state of the whole file.

@@ -12,14 +12,14 @@ public final class SQLiteBuffer: CounterBuffer {
 
     private let database: EmbeddedDatabase
     private let transactions: BufferTransactions
-    private let writer: GroupCommitWriter
+    private let writer: CountWriter
     private let isFlushing = Mutex(false)
 
     /// Rows of acknowledged batches that one transaction removes, so that counts need not wait long behind it.
-    static func rowsRemovedAtOnce(_ pace: FlushPace) -> Int64 {
-        switch pace {
+    static func rowsRemovedAtOnce(_ gait: FlushPace.Gait) -> Int64 {
+        switch gait {
         case .full: 250
-        case .considerate: 100
+        case .considerate: 128
         }
     }
 
@@ -37,8 +37,9 @@ public final class SQLiteBuffer: CounterBuffer {
     ) {
         self.kind = kind
         self.database = database
-        self.transactions = BufferTransactions(startsNewEpoch: startsNewEpoch, clock: clock)
-        self.writer = GroupCommitWriter(
+        self.transactions = BufferTransactions(
+            epochToLeave: startsNewEpoch ? database.epochAtOpening : nil, clock: clock)
+        self.writer = CountWriter(
             database: database, transactions: self.transactions, bounds: bounds,
             maximumFieldsPerBatch: maximumFieldsPerBatch)
     }
@@ -48,7 +49,7 @@ public final class SQLiteBuffer: CounterBuffer {
     }
 
     public func seal() async throws {
-        try await self.write("sealing the batch") { db, transactions in
+        try await self.write("sealing the batch") { [transactions] db in
             try transactions.run(db) { state, now in
                 try PendingBatches.discardApplied(db)
                 try state.seal(db, now: now)
@@ -68,10 +69,8 @@ public final class SQLiteBuffer: CounterBuffer {
     /// Forgets the entry in one small transaction, and then removes its rows, and those that an earlier removal left
     /// behind, a few at a time.
     public func acknowledge(_ entry: PendingEntry, pace: FlushPace) async throws {
-        try await self.write("acknowledging a batch") { db, _ in
-            try db.immediately { try PendingBatches.discard(entry, db) }
-        }
-        while await self.removeDiscardedRows(Self.rowsRemovedAtOnce(pace)) { await self.database.pause(pace) }
+        try await self.write("acknowledging a batch") { db in try PendingBatches.discard(entry, db) }
+        while await self.removeDiscardedRows(Self.rowsRemovedAtOnce(pace.gait)) { await self.database.pause(pace) }
     }
 
     public func withFlushLock<Result: Sendable>(
@@ -88,7 +87,7 @@ public final class SQLiteBuffer: CounterBuffer {
 
     /// Takes the write lock and reads where the buffer stands.
     public func ping() async throws {
-        try await self.write("reaching the file") { db, _ in try db.immediately { _ = try BufferState.load(db) } }
+        try await self.write("reaching the file") { db in _ = try BufferState.load(db) }
     }
 
     /// What was accepted and what of it still waits, all of one moment.
@@ -100,18 +99,17 @@ public final class SQLiteBuffer: CounterBuffer {
     /// Whether there may be more to remove. A failure is left to the next acknowledgement: the batch is already
     /// forgotten, and its rows are in nobody's way.
     private func removeDiscardedRows(_ maximumRows: Int64) async -> Bool {
-        let removed = try? await self.write("removing flushed counts") { db, _ in
-            try db.immediately { try PendingBatches.removeDiscarded(db, maximumRows: maximumRows) }
+        let removed = try? await self.write("removing flushed counts") { db in
+            try PendingBatches.removeDiscarded(db, maximumRows: maximumRows)
         }
         return removed ?? false
     }
 
     private func write<Result: Sendable>(
-        _ attempt: String, _ body: @escaping @Sendable (Database, BufferTransactions) throws -> Result
+        _ attempt: String, _ body: @escaping @Sendable (Database) throws -> Result
     ) async throws -> Result {
-        let transactions = self.transactions
         do {
-            return try await self.database.writeWithoutTransaction { db in try body(db, transactions) }
+            return try await self.database.write(body)
         } catch {
             throw BufferError(attempt, error)
         }

@@ -4,7 +4,7 @@ import TallyCore
 /// One event loop's way into the embedded buffer. Bound to that loop, which is why it needs no lock.
 final class SQLiteBufferLane: BufferLane {
     private let eventLoop: any EventLoop
-    private let writer: GroupCommitWriter
+    private let writer: CountWriter
     /// Of the batch on its way, if there is one.
     private var completion: ((LaneOutcome) -> Void)?
     private var isClosed = false
@@ -12,7 +12,7 @@ final class SQLiteBufferLane: BufferLane {
     /// Called when a batch has been answered, after its completion, and when the lane is closed.
     var onStateChange: (() -> Void)?
 
-    init(eventLoop: any EventLoop, writer: GroupCommitWriter) {
+    init(eventLoop: any EventLoop, writer: CountWriter) {
         eventLoop.preconditionInEventLoop()
         self.eventLoop = eventLoop
         self.writer = writer
@@ -32,10 +32,9 @@ final class SQLiteBufferLane: BufferLane {
         precondition(self.completion == nil, "a lane holds one batch at a time")
         self.completion = completion
         let lane = NIOLoopBound(self, eventLoop: self.eventLoop)
-        self.writer.submit(
-            .init(batch: batch) { [eventLoop] outcome in
-                eventLoop.execute { lane.value.finish(outcome) }
-            })
+        self.writer.submit(batch) { [eventLoop] outcome in
+            eventLoop.execute { lane.value.finish(outcome) }
+        }
     }
 
     func close() {

@@ -29,12 +29,13 @@ public final class SQLiteStore: CounterStore {
     /// Applies the batch in several transactions, so that counts that go into the same file need not wait long; each
     /// records how far it came, and the next goes on there, whoever runs it.
     public func apply(_ batch: SealedBatch, pace: FlushPace) async throws {
+        try BatchApplication.checkOrder(of: batch)
         while try await !self.applyChunk(of: batch, pace: pace) { await self.database.pause(pace) }
     }
 
     /// Returns true when the batch is finished.
     func applyChunk(of batch: SealedBatch, pace: FlushPace = .full) async throws -> Bool {
-        let chunk = self.chunk ?? BatchApplication.ChunkSize(pace)
+        let chunk = self.chunk ?? BatchApplication.ChunkSize(pace.gait)
         return try await self.write("applying a batch") { db in
             try BatchApplication.applyChunk(of: batch, size: chunk, db)
         }

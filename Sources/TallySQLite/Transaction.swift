@@ -16,6 +16,16 @@ struct TransactionFailure: Error {
 }
 
 extension Database {
+    /// Runs `body` within the transaction so that it can fail without it: what it changed is undone then.
+    /// - Throws: where undoing fails, since the transaction as a whole is lost then.
+    func separately(_ body: () throws -> Void) throws -> Result<Void, TransactionFailure> {
+        try SQLStatement(self, "SAVEPOINT member").run()
+        let result = Result { try body() }.mapError { TransactionFailure($0, duringCommit: false) }
+        if case .failure = result { try SQLStatement(self, "ROLLBACK TO member").run() }
+        try SQLStatement(self, "RELEASE member").run()
+        return result
+    }
+
     /// Runs `body` in a transaction that takes the write lock at its beginning, so that what it reads cannot change
     /// before it writes, and a lock held elsewhere is waited for (a lock taken later is refused at once).
     ///

@@ -37,9 +37,10 @@ extension App {
         let loops = try await TrackLoops(group: group, buffer: storage.buffer, logger: logger)
 
         // The flush.
-        let flusher = Flusher(buffers: storage.buffers, store: storage.store, logger: logger, now: Timestamp.now)
+        let flusher = Flusher(
+            buffers: storage.buffers, store: storage.store, logger: logger, traffic: loops.traffic, now: Timestamp.now)
         let cron = CronJobs(logger: logger)
-        let flushing = Flushing(flusher: flusher) { error in
+        let flushing = Flushing(flusher: flusher, thread: BackgroundThread()) { error in
             exit.set(StartError(.configuration, error.description))
             stop.now()
         }

@@ -14,6 +14,7 @@ enum Jobs {
 /// The flush as a job: what it says in the log, and what it does where going on would be wrong.
 struct Flushing: Sendable {
     let flusher: Flusher
+    let thread: BackgroundThread
     /// Ends the service: another deployment owns the buffer.
     let onOwnedByAnother: @Sendable (BufferError) -> Void
 
@@ -21,7 +22,9 @@ struct Flushing: Sendable {
     /// - Parameter isUrgent: The service is stopping.
     func run(isUrgent: Bool = false) async throws -> String? {
         do {
-            let report = try await self.flusher.flush(isUrgent: isUrgent)
+            let report = try await withTaskExecutorPreference(self.thread) {
+                try await self.flusher.flush(isUrgent: isUrgent)
+            }
             if !report.skippedBuffers.isEmpty {
                 return "another instance is flushing \(report.skippedBuffers.joined(separator: ", "))"
             }

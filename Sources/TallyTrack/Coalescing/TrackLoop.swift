@@ -27,6 +27,7 @@ final class TrackLoop {
 
     private var limitedLog: LimitedLog
     private let lane: any BufferLane
+    private let traffic: TrafficGauge
     /// Sent, and not answered by the buffer yet.
     private var underWay: GatheredBatch?
     private var sentAt = NIODeadline.now()
@@ -41,9 +42,10 @@ final class TrackLoop {
     private var isTimerScheduled = false
     private var clock: RepeatedTask?
 
-    init(eventLoop: any EventLoop, lane: any BufferLane, logger: Logger) {
+    init(eventLoop: any EventLoop, lane: any BufferLane, traffic: TrafficGauge, logger: Logger) {
         self.eventLoop = eventLoop
         self.lane = lane
+        self.traffic = traffic
         self.logger = logger
         self.logsEachRequest = logger.logLevel <= .debug
         self.limitedLog = LimitedLog(logger: logger)
@@ -147,6 +149,7 @@ final class TrackLoop {
     private func settle(_ outcome: LaneOutcome) {
         guard let batch = self.underWay else { preconditionFailure("a lane answered a batch that was not sent") }
         self.underWay = nil
+        self.traffic.countBatch()
         let now = NIODeadline.now()
         self.linger.batchAnswered(
             to: batch.waiters.count, gathered: self.gathered.first?.waiters.count ?? 0, roundTrip: now - self.sentAt,

@@ -4,15 +4,18 @@ public import TallyCore
 
 /// The `TrackLoop` of each event loop, for the connections that are accepted there.
 public final class TrackLoops: Sendable {
+    /// How fast batches are answered, over all loops.
+    public let traffic = TrafficGauge()
     private let loops: [ObjectIdentifier: NIOLoopBound<TrackLoop>]
 
     /// Makes a lane for every loop of the group, each on its loop.
     public init(group: any EventLoopGroup, buffer: any CounterBuffer, logger: Logger) async throws {
         var loops: [ObjectIdentifier: NIOLoopBound<TrackLoop>] = [:]
+        let traffic = self.traffic
         for eventLoop in group.makeIterator() {
             loops[ObjectIdentifier(eventLoop)] = try await eventLoop.submit {
                 NIOLoopBound(
-                    TrackLoop(eventLoop: eventLoop, lane: buffer.makeLane(on: eventLoop), logger: logger),
+                    TrackLoop(eventLoop: eventLoop, lane: buffer.makeLane(on: eventLoop), traffic: traffic, logger: logger),
                     eventLoop: eventLoop)
             }.get()
         }

@@ -1,0 +1,56 @@
+import GRDB
+import Synchronization
+import TallyCore
+
+/// Counts the batches of all lanes, each as a member of the next commit.
+final class CountWriter: Sendable {
+    private let database: EmbeddedDatabase
+    private let transactions: BufferTransactions
+    private let maximumFieldsPerBatch: Int
+    /// Used on the writing connection's queue alone, so never waited for.
+    private let names: Mutex<KnownNames>
+
+    init(
+        database: EmbeddedDatabase, transactions: BufferTransactions, bounds: NameBounds, maximumFieldsPerBatch: Int
+    ) {
+        self.database = database
+        self.transactions = transactions
+        self.maximumFieldsPerBatch = maximumFieldsPerBatch
+        self.names = Mutex(KnownNames(bounds: bounds))
+    }
+
+    /// - Parameter deliver: called exactly once, from whatever thread.
+    func submit(_ batch: CountBatch, deliver: @escaping @Sendable (LaneOutcome) -> Void) {
+        let parsed: ParsedBatch
+        do {
+            parsed = try ParsedBatch(batch)
+        } catch {
+            return deliver(.notCounted(error))
+        }
+        let verdicts = GroupCommit.Made<Verdicts>()
+        self.database.commits.submit(
+            .init(
+                run: { db in
+                    verdicts.set(try self.count(parsed, db))
+                },
+                deliver: { outcome in
+                    switch outcome {
+                    case .success: deliver(.counted(verdicts.value))
+                    case .failure(let failure):
+                        self.names.withLock { $0.forget() }
+                        let error = BufferError("counting", failure)
+                        deliver(failure.mayBeKept ? .unknown(error) : .notCounted(error))
+                    }
+                }))
+    }
+
+    private func count(_ batch: ParsedBatch, _ db: Database) throws -> Verdicts {
+        try self.names.withLock { names in
+            try self.transactions.run(db) { state, now in
+                guard state.hasRoom(for: batch.sum) else { throw ParsedBatch.tooLarge }
+                try state.prepareToCount(db, now: now, maximumFields: self.maximumFieldsPerBatch)
+                return try BatchCounting(db).count(batch, state: &state, names: &names)
+            }
+        }
+    }
+}
