@@ -10,6 +10,7 @@ public enum SettingKey: String, CaseIterable, Sendable {
     case redisKeyPrefix = "REDIS_KEY_PREFIX"
     case mongoDBURI = "MONGODB_URI"
     case dataDirectory = "DATA_DIR"
+    case spoolMaxMegabytes = "SPOOL_MAX_MB"
     case flushSchedule = "FLUSH_SCHEDULE"
     case trackAllowedIPs = "TRACK_ALLOWED_IPS"
     case readAllowedIPs = "READ_ALLOWED_IPS"
@@ -95,6 +96,13 @@ public enum SettingKey: String, CaseIterable, Sendable {
                 standard: .value("./tally-data"),
                 meaning: "The folder of the embedded files",
                 allowed: "a path, absolute or from the working folder; ~ is not expanded", example: "/var/lib/tally")
+        case .spoolMaxMegabytes:
+            Details(
+                standard: .value("1024"),
+                meaning: "How much may wait in the spool, the embedded file that takes counts while Redis is away; past it "
+                    + "they are refused with 503",
+                allowed: "a whole number from \(Self.spoolRange.lowerBound) to \(Self.spoolRange.upperBound)",
+                unit: "megabytes", example: "4096")
         case .flushSchedule:
             Details(
                 standard: .value("* * * * *"), meaning: "When the buffer is flushed to the store, in UTC",
@@ -140,6 +148,7 @@ public enum SettingKey: String, CaseIterable, Sendable {
     }
 
     static let eventLoopRange = 1...256
+    static let spoolRange = 1...1_000_000
 
     /// The values that a bound on names may have.
     static let boundRange = 1...1_000_000_000

@@ -17,6 +17,8 @@ public struct Settings: Sendable {
     public let mongoDBURI: MongoDBURI?
     /// A path as it was given, absolute or from the working folder.
     public let dataDirectory: String
+    /// 1 MB is 1,000,000 bytes.
+    public let spoolMaxMegabytes: Int
     public let flushSchedule: CronSchedule
     public let trackAllowed: AddressList
     public let readAllowed: AddressList
@@ -80,6 +82,8 @@ public struct Settings: Sendable {
         self.redisKeyPrefix = reader.required(.redisKeyPrefix, SettingParsers.redisKeyPrefix)
         self.mongoDBURI = reader.optional(.mongoDBURI, show: \.redacted, MongoDBURI.init(parsing:))
         self.dataDirectory = reader.required(.dataDirectory, SettingParsers.path)
+        self.spoolMaxMegabytes = reader.required(
+            .spoolMaxMegabytes, SettingParsers.wholeNumber(within: SettingKey.spoolRange))
         self.flushSchedule = reader.required(.flushSchedule, SettingParsers.schedule)
         self.trackAllowed = reader.required(.trackAllowedIPs, SettingParsers.addresses)
         self.readAllowed = reader.required(.readAllowedIPs, SettingParsers.addresses)

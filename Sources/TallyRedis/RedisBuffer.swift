@@ -6,14 +6,14 @@ public import TallyCore
 public final class RedisBuffer: CounterBuffer {
     public let kind = "redis"
 
-    private let session: RedisSession
-    private let client: RedisClient
+    let session: RedisSession
+    let client: RedisClient
     private let logger: Logger
     /// Names this process as holder of the flush lock.
     private let holder = Epoch.random().description
 
     /// How long a flusher may be silent before another one goes to work beside it. Ends nothing: two are right too.
-    private static let lockMilliseconds = 30_000
+    static let lockMilliseconds = 30_000
 
     /// - Parameters:
     ///   - owner: the store that the counts go to (`mongodb`, or the embedded store's ID). A key prefix belongs to one.
@@ -31,14 +31,11 @@ public final class RedisBuffer: CounterBuffer {
         RedisLane(on: eventLoop, session: self.session, logger: self.logger)
     }
 
-    public func seal() async throws {
-        let sealed = try await self.client.run(.seal, [])
-        if sealed == .integer(1) { try await self.waitUntilDurable() }
-    }
+    public func seal() async throws { _ = try await self.client.run(.seal, []) }
 
     public func pending() async throws -> [PendingEntry] {
         let reply = try await self.client.command(["LRANGE", self.session.keys.pending, "0", "-1"])
-        return try (reply.array ?? []).map { value in
+        let entries = try (reply.array ?? []).map { value in
             guard let entry = value.text.flatMap(PendingEntry.init(redisEntry:)) else {
                 throw BufferError(
                     .malformed,
@@ -47,6 +44,8 @@ public final class RedisBuffer: CounterBuffer {
             }
             return entry
         }
+        if !entries.isEmpty { try await DurabilityBarrier(client: self.client, keys: self.session.keys).wait(for: entries) }
+        return entries
     }
 
     public func read(_ id: BatchID) async throws -> SealedBatch? {
@@ -84,17 +83,5 @@ public final class RedisBuffer: CounterBuffer {
         if let reply = try? await self.client.command(["GET", self.session.keys.flushLock]), reply.text == self.holder {
             _ = try? await self.client.command(["DEL", self.session.keys.flushLock])
         }
-    }
-
-    /// The store must not run ahead of what Redis would still know after a crash. With `appendfsync always` a reply
-    /// means synced. With `everysec` the sync follows within a second, or two where the disk is busy (Redis 7 has no
-    /// command to wait for it). Without an append-only file there is nothing to wait for.
-    private func waitUntilDurable() async throws {
-        let persistence = try await self.client.command(["INFO", "persistence"]).text ?? ""
-        guard persistence.contains("aof_enabled:1") else { return }
-        // A managed Redis may forbid CONFIG; then the slower assumption is the safe one.
-        let mode = try? await self.client.command(["CONFIG", "GET", "appendfsync"])
-        if mode?.array?.last?.text == "always" { return }
-        try await Task.sleep(for: .seconds(2))
     }
 }

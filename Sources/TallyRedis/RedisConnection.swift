@@ -12,6 +12,9 @@ import TallyCore
 ///
 /// - Source: AUTH https://redis.io/docs/latest/commands/auth/, SELECT https://redis.io/docs/latest/commands/select/
 final class RedisConnection {
+    /// What a Redis may take for an answer while a connection is being set up.
+    static let entryTimeout: TimeAmount = .seconds(5)
+
     let channel: any Channel
     private let handler: RedisChannelHandler
 
@@ -76,6 +79,20 @@ final class RedisConnection {
         self.send(command, completion: completion)
     }
 
+    /// Sends a command and closes the connection where no answer comes in time: the peer may be frozen, or the host gone.
+    /// The completion then gets `.unavailable`.
+    func send(
+        _ arguments: [String], within timeout: TimeAmount, completion: @escaping RedisChannelHandler.Completion
+    ) {
+        let timer = self.channel.eventLoop.assumeIsolated().scheduleTask(in: timeout) { [channel] in
+            channel.close(promise: nil)
+        }
+        self.send(arguments) { result in
+            timer.cancel()
+            completion(result)
+        }
+    }
+
     /// Called once when the connection is gone, on the event loop.
     var onClose: ((BufferError) -> Void)? {
         get { self.handler.onClose }
@@ -109,7 +126,7 @@ final class RedisConnection {
             completion(.success(self))
             return
         }
-        self.send(step.command) { result in
+        self.send(step.command, within: Self.entryTimeout) { result in
             switch result {
             case .success(.error(let message)):
                 self.close()

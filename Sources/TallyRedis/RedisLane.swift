@@ -78,7 +78,9 @@ final class RedisLane: BufferLane {
     }
 
     private func loadScript(on connection: RedisConnection, then next: @escaping () -> Void) {
-        connection.send(["SCRIPT", "LOAD", RedisScript.track.source]) { [self] result in
+        connection.send(
+            ["SCRIPT", "LOAD", RedisScript.track.source], within: RedisConnection.entryTimeout
+        ) { [self] result in
             switch result {
             case .success(let reply):
                 guard let digest = reply.text else { return self.drop(connection, reply.unexpected("SCRIPT LOAD")) }

@@ -10,7 +10,8 @@ struct RedisSession: Sendable {
     let owner: String
     let logger: Logger
 
-    /// Says hello and calls back with the epoch under which this Redis counts.
+    /// Says hello, sees to what has to be done before anything is counted, and calls back with the epoch under which this
+    /// Redis counts.
     func sayHello(
         on connection: RedisConnection, completion: @escaping (Result<Epoch, BufferError>) -> Void
     ) {
@@ -18,32 +19,24 @@ struct RedisSession: Sendable {
         let command = [
             "EVAL", RedisScript.hello.source, "1", self.keys.meta, self.keys.base, candidate.description, self.owner,
         ]
-        connection.send(command) { result in
+        connection.send(command, within: RedisConnection.entryTimeout) { result in
             switch result {
             case .failure(let error): completion(.failure(error))
             case .success(.error(let message)) where message.contains("TALLYOWNED"):
                 completion(.failure(self.ownedByAnother(message)))
             case .success(let reply):
-                guard let parts = reply.array, parts.count == 2, let epoch = parts[0].text.flatMap({ Epoch($0) }) else {
+                guard let parts = reply.array, parts.count == 3, let epoch = parts[0].text.flatMap({ Epoch($0) }) else {
                     return completion(.failure(reply.unexpected("hello")))
                 }
-                if parts[1].text != "kept" { self.startedEpoch(epoch, parts[1].text == "changed", on: connection) }
-                completion(.success(epoch))
-            }
-        }
-    }
-
-    /// A torn fragment at the end of the append-only file would come back at the next start, unless the file is
-    /// written anew after each one.
-    private func startedEpoch(_ epoch: Epoch, _ isRestart: Bool, on connection: RedisConnection) {
-        guard isRestart else { return }
-        self.logger.notice(
-            "Redis was restarted, restored or promoted; counting goes on under a new epoch",
-            metadata: ["redis": "\(self.endpoint)", "epoch": "\(epoch)"])
-        let logger = self.logger
-        connection.send(["BGREWRITEAOF"]) { result in
-            if case .success(.error(let message)) = result {
-                logger.warning("Redis would not rewrite its append-only file", metadata: ["answer": "\(message)"])
+                if parts[1].text == "changed" {
+                    self.logger.notice(
+                        "Redis was restarted, restored or promoted; counting goes on under a new epoch",
+                        metadata: ["redis": "\(self.endpoint)", "epoch": "\(epoch)"])
+                }
+                guard parts[2].text == "1" else { return completion(.success(epoch)) }
+                AppendOnlyRewrite(session: self, connection: connection) { result in
+                    completion(result.map { epoch })
+                }.start()
             }
         }
     }

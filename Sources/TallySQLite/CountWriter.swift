@@ -7,15 +7,18 @@ final class CountWriter: Sendable {
     private let database: EmbeddedDatabase
     private let transactions: BufferTransactions
     private let maximumFieldsPerBatch: Int
+    private let room: SpoolRoom?
     /// Used on the writing connection's queue alone, so never waited for.
     private let names: Mutex<KnownNames>
 
     init(
-        database: EmbeddedDatabase, transactions: BufferTransactions, bounds: NameBounds, maximumFieldsPerBatch: Int
+        database: EmbeddedDatabase, transactions: BufferTransactions, bounds: NameBounds, maximumFieldsPerBatch: Int,
+        room: SpoolRoom?
     ) {
         self.database = database
         self.transactions = transactions
         self.maximumFieldsPerBatch = maximumFieldsPerBatch
+        self.room = room
         self.names = Mutex(KnownNames(bounds: bounds))
     }
 
@@ -47,6 +50,7 @@ final class CountWriter: Sendable {
     private func count(_ batch: ParsedBatch, _ db: Database) throws -> Verdicts {
         try self.names.withLock { names in
             try self.transactions.run(db) { state, now in
+                try self.room?.check(state, db)
                 guard state.hasRoom(for: batch.sum) else { throw ParsedBatch.tooLarge }
                 try state.prepareToCount(db, now: now, maximumFields: self.maximumFieldsPerBatch)
                 return try BatchCounting(db).count(batch, state: &state, names: &names)

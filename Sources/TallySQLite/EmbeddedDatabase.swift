@@ -106,7 +106,7 @@ extension EmbeddedDatabase {
     func pause(_ pace: FlushPace) async {
         switch pace.gait {
         case .full: await Task.yield()
-        case .considerate: try? await Task.sleep(for: .milliseconds(2))
+        case .considerate: try? await Task.sleep(for: .milliseconds(3))
         }
     }
 

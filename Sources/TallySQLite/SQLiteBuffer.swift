@@ -29,11 +29,13 @@ public final class SQLiteBuffer: CounterBuffer {
     ///     the first write after every opening then begins a new epoch; buffer and store in one file are put back
     ///     together, and keep theirs.
     ///   - clock: seconds since 1970, UTC.
+    ///   - maximumBytes: how many bytes of counters may wait before more are refused; nil for as many as the disk takes.
     ///   - maximumFieldsPerBatch: a live batch with that many counters is sealed before more is counted. It may exceed
     ///     this by what one lane's batch adds.
     public init(
         database: EmbeddedDatabase, kind: String, bounds: NameBounds = .standard, startsNewEpoch: Bool,
-        clock: @escaping @Sendable () -> Int64 = Timestamp.now, maximumFieldsPerBatch: Int = 100_000
+        maximumBytes: Int64? = nil, clock: @escaping @Sendable () -> Int64 = Timestamp.now,
+        maximumFieldsPerBatch: Int = 100_000
     ) {
         self.kind = kind
         self.database = database
@@ -41,7 +43,7 @@ public final class SQLiteBuffer: CounterBuffer {
             epochToLeave: startsNewEpoch ? database.epochAtOpening : nil, clock: clock)
         self.writer = CountWriter(
             database: database, transactions: self.transactions, bounds: bounds,
-            maximumFieldsPerBatch: maximumFieldsPerBatch)
+            maximumFieldsPerBatch: maximumFieldsPerBatch, room: maximumBytes.map { SpoolRoom(maximumBytes: $0) })
     }
 
     public func makeLane(on eventLoop: any EventLoop) -> any BufferLane {

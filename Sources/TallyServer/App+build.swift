@@ -34,7 +34,8 @@ extension App {
         try await Self.refuseForeignBuffer(storage)
 
         // /track: one loop, one lane.
-        let loops = try await TrackLoops(group: group, buffer: storage.buffer, logger: logger)
+        let loops = try await TrackLoops(
+            group: group, buffer: storage.buffer, spool: storage.spool, logger: logger)
 
         // The flush.
         let flusher = Flusher(
@@ -86,7 +87,7 @@ extension App {
 
     private static func open(_ settings: Settings, eventLoop: any EventLoop, logger: Logger) throws -> Storage {
         do {
-            return try Storage(settings, eventLoop: eventLoop, logger: logger)
+            return try Storage(settings, opensSpool: true, eventLoop: eventLoop, logger: logger)
         } catch let error as EmbeddedDatabaseError {
             throw StartError(.unavailable, error.description)
         } catch let error as StoreError {

@@ -13,6 +13,9 @@ import TallySQLite
 public struct Storage: Sendable {
     /// Takes the counts.
     public let buffer: any CounterBuffer
+    /// Takes counts while the buffer cannot be reached: the embedded buffer of this instance, where the buffer is Redis.
+    /// Nil where its file cannot be opened, or none is needed.
+    public let spool: (any CounterBuffer)?
     /// All buffers that may hold counts for the store, the first of them `buffer`.
     public let buffers: [any CounterBuffer]
     public let store: any CounterStore
@@ -20,19 +23,17 @@ public struct Storage: Sendable {
     public let embeddedPath: String?
 
     private let database: EmbeddedDatabase?
-    private let redis: RedisBuffer?
-    private let mongo: MongoStore?
+    let redis: RedisBuffer?
+    let mongo: MongoStore?
 
     /// Opens files and reads connection strings. Does not wait for Redis or MongoDB: either may be away.
+    /// - Parameter opensSpool: true for the service; a command has no counts to take and makes no file.
     /// - Throws: `EmbeddedDatabaseError`, or `StoreError` for a connection string that the driver does not take.
-    public init(_ settings: Settings, eventLoop: any EventLoop, logger: Logger) throws {
+    public init(_ settings: Settings, opensSpool: Bool, eventLoop: any EventLoop, logger: Logger) throws {
         let bounds = NameBounds(
             clients: settings.maxClients, testsPerClient: settings.maxTestsPerClient,
             variationsPerTest: settings.maxVariationsPerTest, eventsPerTest: settings.maxEventsPerTest)
-        let needsFile = settings.redis == nil || settings.mongoDBURI == nil
-        let database =
-            needsFile || EmbeddedDatabase.exists(in: settings.dataDirectory)
-            ? try EmbeddedDatabase(directory: settings.dataDirectory) : nil
+        let database = try Self.openFile(settings, opensSpool: opensSpool, logger)
         let mongo = try settings.mongoDBURI.map { try MongoStore(uri: $0.text, logger: logger) }
         let store: any CounterStore
         let owner: String
@@ -53,18 +54,41 @@ public struct Storage: Sendable {
                 eventLoop: eventLoop, logger: logger)
         }
         if let redis { buffers.append(redis) }
-        if let database {
+        let embedded = database.map { database in
             // A file that is restored from a copy takes its store with it, unless the store is elsewhere.
-            buffers.append(
-                SQLiteBuffer(database: database, kind: "embedded", bounds: bounds, startsNewEpoch: mongo != nil))
+            SQLiteBuffer(
+                database: database, kind: redis == nil ? "embedded" : "spool", bounds: bounds,
+                startsNewEpoch: mongo != nil,
+                maximumBytes: redis == nil ? nil : Int64(settings.spoolMaxMegabytes) * 1_000_000)
         }
+        if let embedded { buffers.append(embedded) }
         self.buffer = buffers[0]
+        self.spool = redis == nil ? nil : embedded
         self.buffers = buffers
         self.store = store
         self.embeddedPath = database?.path
         self.database = database
         self.redis = redis
         self.mongo = mongo
+    }
+
+    /// Without either server the file holds what must not be lost, and has to open; so it has where it is there, since
+    /// an earlier configuration or an outage may have left counts in it. Else it is the spool alone.
+    private static func openFile(
+        _ settings: Settings, opensSpool: Bool, _ logger: Logger
+    ) throws -> EmbeddedDatabase? {
+        let isNeeded =
+            settings.redis == nil || settings.mongoDBURI == nil || EmbeddedDatabase.exists(in: settings.dataDirectory)
+        if isNeeded { return try EmbeddedDatabase(directory: settings.dataDirectory) }
+        guard opensSpool else { return nil }
+        do {
+            return try EmbeddedDatabase(directory: settings.dataDirectory)
+        } catch {
+            logger.warning(
+                "there is no spool: while Redis is away, counts will be refused with 503",
+                metadata: ["reason": "\(error)"])
+            return nil
+        }
     }
 
     /// Closes everything. Nothing may be in use any more.

@@ -22,6 +22,7 @@ struct SettingOptions: ParsableArguments {
     @Option(help: "What every key in Redis begins with.") var redisKeyPrefix: String?
     @Option(name: .customLong("mongodb-uri"), help: "Store; without it, embedded.") var mongoDBURI: String?
     @Option(help: "Folder of the embedded files.") var dataDir: String?
+    @Option(name: .customLong("spool-max-mb"), help: "How large the spool may grow.") var spoolMaxMB: String?
     @Option(help: "When to flush: crontab fields, UTC.") var flushSchedule: String?
     @Option(name: .customLong("track-allowed-ips"), help: "Who may call /track.") var trackAllowedIPs: String?
     @Option(name: .customLong("read-allowed-ips"), help: "Who may read.") var readAllowedIPs: String?
@@ -39,7 +40,8 @@ struct SettingOptions: ParsableArguments {
         let given: [(SettingKey, String?)] = [
             (.host, self.host), (.port, self.port), (.redisURL, self.redisURL),
             (.redisCAFile, self.redisCAFile), (.redisKeyPrefix, self.redisKeyPrefix),
-            (.mongoDBURI, self.mongoDBURI), (.dataDirectory, self.dataDir), (.flushSchedule, self.flushSchedule),
+            (.mongoDBURI, self.mongoDBURI), (.dataDirectory, self.dataDir),
+            (.spoolMaxMegabytes, self.spoolMaxMB), (.flushSchedule, self.flushSchedule),
             (.trackAllowedIPs, self.trackAllowedIPs), (.readAllowedIPs, self.readAllowedIPs),
             (.trustedProxies, self.trustedProxies), (.logLevel, self.logLevel), (.logFormat, self.logFormat),
             (.eventLoops, self.eventLoops), (.maxClients, self.maxClients),

@@ -5,17 +5,20 @@
 -- So the live hash is sealed under the old epoch (what of it the store has already is then skipped there), the old
 -- epoch is closed, and a new one starts at 0.
 --
+-- After a change the append-only file has to be rewritten before anything is counted: a torn fragment at its end would
+-- come back at the next start. `rewrite` says so until a connection has seen to it (RedisGreeting.swift).
+--
 -- KEYS[1] meta
 -- ARGV    1 key base, 2 epoch to take if a new one is due, 3 owner: the store that these counts go to
--- Returns {epoch, "kept" | "first" | "changed"}
-local stored = redis.call('HMGET', meta, 'epoch', 'run_id', 'replid', 'owner', 'sequence')
+-- Returns {epoch, "kept" | "first" | "changed", "1" where a rewrite is due, else ""}
+local stored = redis.call('HMGET', meta, 'epoch', 'run_id', 'replid', 'owner', 'sequence', 'rewrite')
 if stored[4] and stored[4] ~= ARGV[3] then
   return redis.error_reply('TALLYOWNED ' .. stored[4])
 end
 local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
 if stored[1] and stored[2] == run_id and stored[3] == replid then
-  return {stored[1], 'kept'}
+  return {stored[1], 'kept', stored[6] or ''}
 end
 if stored[1] then
   local sealed = seal(redis.call('TIME')[1])
@@ -24,4 +27,8 @@ if stored[1] then
   end
 end
 redis.call('HSET', meta, 'epoch', ARGV[2], 'sequence', '0', 'run_id', run_id, 'replid', replid, 'owner', ARGV[3])
-return {ARGV[2], stored[1] and 'changed' or 'first'}
+if not stored[1] then
+  return {ARGV[2], 'first', ''}
+end
+redis.call('HSET', meta, 'rewrite', '1')
+return {ARGV[2], 'changed', '1'}

@@ -1,7 +1,7 @@
 -- Shared by the scripts that seal. Stands in front of each of them when it is loaded.
 --
 -- Keys, all under the one hash tag {prefix}, so that a script and a RENAMENX work on a cluster:
---   meta                  hash: epoch, sequence (number of the last sealed batch), run_id, replid, owner
+--   meta                  hash: epoch, sequence (number of the last sealed batch), run_id, replid, owner, rewrite
 --   live                  hash: what is being counted. A field with tabs is a counter (client, test, variation,
 --                         event); `hour` and `total` describe it
 --   batch:<epoch>:<n>     hash: a sealed batch, as live was, with `sealed_at`

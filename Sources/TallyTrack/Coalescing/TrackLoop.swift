@@ -3,10 +3,14 @@ import Logging
 import NIOCore
 import TallyCore
 
-/// Everything of /track that belongs to one event loop: the parser, what has been gathered, and the lane to the buffer.
+/// Everything of /track that belongs to one event loop: the parser, what has been gathered, and the lane to the buffer,
+/// with that to the spool beside it.
 ///
 /// The requests of one tick of the loop become one batch. While the lane is busy, the next batch gathers; so the cost
 /// of a batch to the buffer is shared by more requests the higher the load.
+///
+/// While the buffer cannot be reached, what is gathered goes to the spool. What was sent to the buffer and not answered
+/// stays with its lane: only the buffer can say what became of it.
 ///
 /// Not Sendable: it lives on its loop.
 final class TrackLoop {
@@ -26,11 +30,11 @@ final class TrackLoop {
     let logsEachRequest: Bool
 
     private var limitedLog: LimitedLog
-    private let lane: any BufferLane
+    private let lane: LaneInUse
+    /// Nil where there is none: counts are refused then while the buffer cannot be reached.
+    private let spool: LaneInUse?
+    private var isSpooling = false
     private let traffic: TrafficGauge
-    /// Sent, and not answered by the buffer yet.
-    private var underWay: GatheredBatch?
-    private var sentAt = NIODeadline.now()
     /// Gathered and not sent: the last one is open, the ones before it are full.
     private var gathered: Deque<GatheredBatch> = []
     private var gatheredSince = NIODeadline.now()
@@ -42,21 +46,31 @@ final class TrackLoop {
     private var isTimerScheduled = false
     private var clock: RepeatedTask?
 
-    init(eventLoop: any EventLoop, lane: any BufferLane, traffic: TrafficGauge, logger: Logger) {
+    init(eventLoop: any EventLoop, lane: any BufferLane, spool: (any BufferLane)?, traffic: TrafficGauge, logger: Logger) {
         self.eventLoop = eventLoop
-        self.lane = lane
+        self.lane = LaneInUse(lane)
+        self.spool = spool.map { LaneInUse($0) }
         self.traffic = traffic
         self.logger = logger
         self.logsEachRequest = logger.logLevel <= .debug
         self.limitedLog = LimitedLog(logger: logger)
         lane.onStateChange = { [unowned self] in self.laneChanged() }
+        spool?.onStateChange = { [unowned self] in self.laneChanged() }
         let bound = NIOLoopBound(Unowned(self), eventLoop: eventLoop)
         self.clock = eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(250)) { _ in
             bound.value.object.look()
         }
     }
 
-    var isConnected: Bool { self.lane.isConnected }
+    /// Whether the buffer itself can be reached.
+    var isConnected: Bool { self.lane.lane.isConnected }
+
+    /// The way for what has not been sent yet; nil while there is none.
+    private var wayIn: LaneInUse? {
+        if self.lane.lane.isConnected { return self.lane }
+        guard let spool = self.spool, spool.lane.isConnected else { return nil }
+        return spool
+    }
 
     func logRefusal(_ problem: Problem, address: String) { self.limitedLog.refused(problem, address: address) }
 
@@ -69,7 +83,7 @@ final class TrackLoop {
     /// Takes what the parser holds. The waiter gets its answer when the buffer has it durably.
     @inline(__always)
     func submit(_ shape: TrackShape, from connection: TrackHandler, request: Int) -> Admission {
-        guard self.lane.isConnected else { return .bufferAway }
+        guard self.wayIn != nil else { return .bufferAway }
         guard self.waitingCount < Self.maximumWaiting, self.gatheredBytes < Self.maximumBytesWaiting else {
             return .overloaded
         }
@@ -97,7 +111,8 @@ final class TrackLoop {
     func close() {
         self.clock?.cancel()
         self.failGathered("tally is stopping")
-        self.lane.close()
+        self.lane.lane.close()
+        self.spool?.lane.close()
     }
 
     // MARK: Gathering
@@ -122,17 +137,28 @@ final class TrackLoop {
     }
 
     private func sendNext() {
-        guard self.lane.isReady, self.underWay == nil, let first = self.gathered.first else { return }
+        guard let lane = self.wayIn, lane.isFree, let first = self.gathered.first else { return }
         // With more than one batch gathered the first is full, and waits for nobody.
         if self.gathered.count == 1, let end = self.linger.keepsBack(first.waiters.count, now: .now()) {
             return self.sendNext(at: end)
         }
         guard let batch = self.gathered.popFirst() else { return }
-        self.underWay = batch
-        self.sentAt = .now()
-        self.gatheredSince = self.sentAt
+        lane.batch = batch
+        lane.sentAt = .now()
+        self.gatheredSince = lane.sentAt
         self.gatheredBytes -= batch.counts.bytes.count
-        self.lane.send(batch.counts) { self.settle($0) }
+        self.note(isSpooling: lane === self.spool)
+        lane.lane.send(batch.counts) { [unowned self, unowned lane] in self.settle(lane, $0) }
+    }
+
+    private func note(isSpooling: Bool) {
+        guard isSpooling != self.isSpooling else { return }
+        self.isSpooling = isSpooling
+        if isSpooling {
+            self.logger.warning("counts go to the spool of this instance until the buffer is back")
+        } else {
+            self.logger.notice("counts go to the buffer again")
+        }
     }
 
     private func sendNext(at deadline: NIODeadline) {
@@ -146,13 +172,13 @@ final class TrackLoop {
 
     // MARK: Answering
 
-    private func settle(_ outcome: LaneOutcome) {
-        guard let batch = self.underWay else { preconditionFailure("a lane answered a batch that was not sent") }
-        self.underWay = nil
+    private func settle(_ lane: LaneInUse, _ outcome: LaneOutcome) {
+        guard let batch = lane.batch else { preconditionFailure("a lane answered a batch that was not sent") }
+        lane.batch = nil
         self.traffic.countBatch()
         let now = NIODeadline.now()
         self.linger.batchAnswered(
-            to: batch.waiters.count, gathered: self.gathered.first?.waiters.count ?? 0, roundTrip: now - self.sentAt,
+            to: batch.waiters.count, gathered: self.gathered.first?.waiters.count ?? 0, roundTrip: now - lane.sentAt,
             now: now)
         switch outcome {
         case .counted(let verdicts) where verdicts.exceptions.isEmpty:
@@ -196,9 +222,9 @@ final class TrackLoop {
     }
 
     private func laneChanged() {
-        if self.lane.isReady { return self.sendNext() }
         // What was never sent is not counted; its callers can try elsewhere, or again.
-        if !self.lane.isConnected { self.failGathered("the buffer cannot be reached") }
+        guard self.wayIn != nil else { return self.failGathered("the buffer cannot be reached") }
+        self.sendNext()
     }
 
     /// Four times a second: deadlines, and the date in the responses.
@@ -206,13 +232,27 @@ final class TrackLoop {
         let now = NIODeadline.now()
         self.responses.refreshDate()
         self.limitedLog.summarise()
-        if let batch = self.underWay, !batch.waiters.isEmpty, now - self.sentAt > Self.answerWithin {
+        for lane in [self.lane, self.spool] {
+            guard let lane, let batch = lane.batch, !batch.waiters.isEmpty, now - lane.sentAt > Self.answerWithin else {
+                continue
+            }
             self.answerAll(of: batch) { _ in .problem(.unknown) }
         }
         if !self.gathered.isEmpty, now - self.gatheredSince > Self.answerWithin {
             self.failGathered("the buffer did not answer in time")
         }
     }
+}
+
+/// A lane, and the batch that it was given and has not answered yet.
+private final class LaneInUse {
+    let lane: any BufferLane
+    var batch: GatheredBatch?
+    var sentAt = NIODeadline.now()
+
+    init(_ lane: any BufferLane) { self.lane = lane }
+
+    var isFree: Bool { self.batch == nil && self.lane.isReady }
 }
 
 /// Holds a reference without keeping the object alive; for a task that the object itself cancels.

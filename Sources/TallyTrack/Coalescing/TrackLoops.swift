@@ -9,13 +9,17 @@ public final class TrackLoops: Sendable {
     private let loops: [ObjectIdentifier: NIOLoopBound<TrackLoop>]
 
     /// Makes a lane for every loop of the group, each on its loop.
-    public init(group: any EventLoopGroup, buffer: any CounterBuffer, logger: Logger) async throws {
+    /// - Parameter spool: takes counts while the buffer cannot be reached; nil for none.
+    public init(
+        group: any EventLoopGroup, buffer: any CounterBuffer, spool: (any CounterBuffer)?, logger: Logger
+    ) async throws {
         var loops: [ObjectIdentifier: NIOLoopBound<TrackLoop>] = [:]
         let traffic = self.traffic
         for eventLoop in group.makeIterator() {
             loops[ObjectIdentifier(eventLoop)] = try await eventLoop.submit {
                 NIOLoopBound(
-                    TrackLoop(eventLoop: eventLoop, lane: buffer.makeLane(on: eventLoop), traffic: traffic, logger: logger),
+                    TrackLoop(eventLoop: eventLoop, lane: buffer.makeLane(on: eventLoop),
+                        spool: spool?.makeLane(on: eventLoop), traffic: traffic, logger: logger),
                     eventLoop: eventLoop)
             }.get()
         }

@@ -25,7 +25,8 @@ struct Flush: AsyncParsableCommand {
             let settings = try self.options.load()
             var logger = Logger(settings)
             logger.logLevel = max(logger.logLevel, .warning)
-            let storage = try Storage(settings, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
+            let storage = try Storage(
+                settings, opensSpool: false, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
             let flusher = Flusher(buffers: storage.buffers, store: storage.store, logger: logger, now: Timestamp.now)
             let progress = ProgressLine()
             do {

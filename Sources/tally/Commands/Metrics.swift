@@ -79,7 +79,8 @@ func withStorage(_ options: SettingOptions, _ body: (Storage) async throws -> Vo
     let settings = try options.load()
     var logger = Logger(settings)
     logger.logLevel = max(logger.logLevel, .warning)
-    let storage = try Storage(settings, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
+    let storage = try Storage(
+                settings, opensSpool: false, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
     do {
         try await body(storage)
     } catch {

@@ -1,0 +1,59 @@
+import NIOCore
+import TallyCore
+
+/// Waits until Redis would still know of pending entries after a crash: the store must not run ahead of it.
+///
+/// Not only for what this flush has sealed: entries also come from an hour that ended, a batch that was full, a greeting,
+/// and a flusher that stopped before it could wait.
+///
+/// - With `appendfsync always` an answer means synced, so what can be read is durable.
+/// - Redis 7.2 and later are asked to wait (WAITAOF, https://redis.io/docs/latest/commands/waitaof/).
+/// - With `everysec` the sync follows within a second, or two where the disk is busy
+///   (https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/), so an entry is let go when it is old
+///   enough by Redis' own clock.
+/// - Without an append-only file there is nothing to wait for.
+struct DurabilityBarrier {
+    /// After this long, in seconds, a write is on disk with `everysec`; one more, since times of sealing are whole seconds.
+    static let syncedAfterSeconds: Int64 = 2 + 1
+    /// How long WAITAOF may take, in milliseconds.
+    static let waitMilliseconds = 5_000
+
+    let client: RedisClient
+    let keys: RedisKeys
+
+    func wait(for entries: [PendingEntry]) async throws {
+        let info = try await self.client.command(["INFO", "persistence"]).text ?? ""
+        guard PersistenceState(info).keepsAppendOnlyFile else { return }
+        // A managed Redis may forbid CONFIG; then the slower assumption is the safe one.
+        let mode = try? await self.client.command(["CONFIG", "GET", "appendfsync"])
+        if mode?.array?.last?.text == "always" { return }
+        if try await self.isSynced() { return }
+        try await self.waitUntilOld(entries)
+    }
+
+    /// False where this Redis knows no such command, or the sync did not come in time.
+    private func isSynced() async throws -> Bool {
+        // WAITAOF waits for the last write of its own connection, which this one makes sure of: it comes after whatever
+        // could be read before.
+        _ = try await self.client.command(["PEXPIRE", self.keys.flushLock, String(RedisBuffer.lockMilliseconds)])
+        do {
+            let reply = try await self.client.command(["WAITAOF", "1", "0", String(Self.waitMilliseconds)])
+            return reply.array?.first == .integer(1)
+        } catch let error as BufferError where error.code == .refused {
+            return false
+        }
+    }
+
+    private func waitUntilOld(_ entries: [PendingEntry]) async throws {
+        let now = try await self.client.command(["TIME"]).array?.first?.text.flatMap { Int64($0) } ?? 0
+        var youngest: Int64?
+        for case .batch(let id) in entries.reversed().prefix(1) {
+            youngest = try await self.client.command(["HGET", self.keys.batch(id), "sealed_at"]).text.flatMap { Int64($0) }
+        }
+        // The end of an epoch carries no time, and a batch may be gone by now: then as if it were of this moment. A clock
+        // that was set back must not make the wait longer than that.
+        let age = max(0, now - (youngest ?? now))
+        let seconds = Self.syncedAfterSeconds - age
+        if seconds > 0 { try await Task.sleep(for: .seconds(seconds)) }
+    }
+}
