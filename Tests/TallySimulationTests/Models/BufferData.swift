@@ -47,7 +47,7 @@ struct BufferData {
         case setAccepted(Int64)
         case setLane(LaneKey, Lane)
         case setNames(UInt8)
-        /// LREM of the first one
+        /// LREM of all that are the same
         case remove(PendingEntry)
         case unlink(BatchID)
     }
@@ -74,7 +74,7 @@ struct BufferData {
         case .setLane(let key, let lane): self.lanes[key] = lane
         case .setNames(let names): self.names = names
         case .remove(let entry):
-            if let index = self.pending.firstIndex(of: entry) { self.pending.remove(at: index) }
+            self.pending.removeAll { $0 == entry }
         case .unlink(let id): self.batches[id] = nil
         }
     }

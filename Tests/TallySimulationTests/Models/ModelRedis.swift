@@ -17,6 +17,8 @@ final class ModelRedis {
     private var base = BufferData()
     private var log: [LogEntry] = []
     private var durableCount = 0
+    /// Entries that a file had which has been replaced since.
+    private var rewrittenCount = 0
     private let isAlwaysSynced: Bool
     private let boundOnTests: Int
     private let broken: Break?
@@ -168,15 +170,16 @@ final class ModelRedis {
         fileprivate let count: Int
     }
 
-    var end: Position { Position(generation: self.generation, count: self.log.count) }
+    var end: Position { Position(generation: self.generation, count: self.rewrittenCount + self.log.count) }
 
     func isDurable(_ position: Position) -> Bool {
-        self.generation != position.generation || self.durableCount >= position.count
+        self.generation != position.generation || self.rewrittenCount + self.durableCount >= position.count
     }
 
     /// BGREWRITEAOF, at the moment in which the new file takes the place of the old one.
     func rewrite() {
         self.base = self.data
+        self.rewrittenCount += self.log.count
         self.log = []
         self.durableCount = 0
         self.isRewritten = true

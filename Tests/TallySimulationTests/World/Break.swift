@@ -64,7 +64,7 @@ enum Break: String, CaseIterable, Sendable {
     /// Makes what shows the break more frequent.
     func bias(_ profile: inout Profile) {
         switch self {
-        case .laneUnchecked: profile.only([.breakConnection: 12, .deliverZombie: 8])
+        case .laneUnchecked: profile.only([.breakConnection: 12, .deliverZombie: 2])
         case .repeatNotRecognised: profile.only([.breakConnection: 10])
         case .verdictsNotRepeated:
             profile.only([.breakConnection: 12])
