@@ -36,7 +36,10 @@ final class ModelRedis {
     var isFull = false
 
     private var replica = BufferData()
+    /// Oldest first. Who went back to one does not go forward again to a later one: the store has closed the epoch at a
+    /// lower number by then and refuses what comes after it (docs/storage.md), until somebody looks.
     private(set) var copies: [BufferData] = []
+    private var copiesAtReplica = 0
 
     init(isAlwaysSynced: Bool, boundOnTests: Int, broken: Break?) {
         self.isAlwaysSynced = isAlwaysSynced
@@ -236,33 +239,45 @@ final class ModelRedis {
         self.durableCount = self.log.count
         self.isRewritten = self.log.isEmpty
         self.replID += 1
+        // It follows again, also where it had more.
+        self.replicate()
         self.isUp = true
     }
 
     /// The replica has caught up.
-    func replicate() { self.replica = self.data }
+    func replicate() {
+        self.replica = self.data
+        self.copiesAtReplica = self.copies.count
+    }
 
     func copy() {
         guard self.data.epoch != 0 else { return }
+        self.sync()
         self.copies.append(self.data)
     }
 
     /// The replica takes over with what it has.
     func promote() {
         self.endProcess()
+        self.copies.removeLast(self.copies.count - self.copiesAtReplica)
         self.replace(by: self.replica)
         self.isUp = true
     }
 
     /// Another machine starts with an older copy of the file.
-    func restore(_ copy: BufferData) {
+    func restore(copy index: Int) {
         self.endProcess()
-        self.replace(by: copy)
+        self.goBack(to: index)
         self.isUp = true
     }
 
     /// Takes over an older copy by replication while connections stand: only `master_replid` shows it.
-    func resynchronise(with copy: BufferData) { self.replace(by: copy) }
+    func resynchronise(withCopy index: Int) { self.goBack(to: index) }
+
+    private func goBack(to index: Int) {
+        self.copies.removeLast(self.copies.count - index - 1)
+        self.replace(by: self.copies[index])
+    }
 
     /// The last replica leaves: nothing is forgotten, but `master_replid` changes.
     func loseReplica() { self.replID += 1 }
@@ -270,7 +285,7 @@ final class ModelRedis {
     private func replace(by data: BufferData) {
         self.replID += 1
         self.data = data
-        self.replica = data
+        self.replicate()
         self.rewrite()
     }
 }

@@ -19,7 +19,11 @@ final class ModelSpool {
 
     func copy() { self.copies.append(self.data) }
 
-    func restore(_ copy: BufferData) { self.data = copy }
+    /// Copies that are later than this one are not used any more, as in `ModelRedis`.
+    func restore(copy index: Int) {
+        self.copies.removeLast(self.copies.count - index - 1)
+        self.data = self.copies[index]
+    }
 
     func count(_ request: Request, hour: Int64, newEpoch: () -> UInt64) {
         self.begin(newEpoch)

@@ -77,8 +77,11 @@ enum Break: String, CaseIterable, Sendable {
         case .liveNotSealed: profile.only([.copyRedis: 6, .restoreRedis: 4])
         case .closedBeforeSealed: profile.only([.crash: 4])
         case .fileNotRewritten:
-            profile.only([.crashDuringCommand: 8])
+            profile.only([.crashDuringCommand: 4, .crash: 8])
             profile.tearPercent = 90
+            profile.isAlwaysSynced = false
+            profile[.sync] = 3
+            profile[.startFlush] = 10
         case .spoolEpochKept:
             profile.only([.copySpool: 6, .restoreSpool: 10, .endInstance: 5, .crash: 5])
             profile[.startRedis] = 2

@@ -167,9 +167,9 @@ final class World {
                 self.redis.copy()
             }
         case .restoreRedis:
-            guard let copy = self.some(self.redis.copies, where: { _ in true }) else { return }
-            self.note("Redis is restored from a copy in epoch \(copy.epoch)")
-            self.forget { self.redis.restore(copy) }
+            guard let index = self.some(Array(self.redis.copies.indices), where: { _ in true }) else { return }
+            self.note("Redis is restored from a copy in epoch \(self.redis.copies[index].epoch)")
+            self.forget { self.redis.restore(copy: index) }
         case .resynchronise: self.resynchronise()
         case .loseReplica:
             self.note("Redis' last replica leaves")
@@ -257,11 +257,12 @@ final class World {
 
     private func restoreSpool() {
         guard let instance = self.some(self.instances, where: { !$0.isUp && !$0.spool.copies.isEmpty }),
-            let copy = self.some(instance.spool.copies, where: { _ in true })
+            let index = self.some(Array(instance.spool.copies.indices), where: { _ in true })
         else { return }
+        let copy = instance.spool.copies[index]
         self.note("a spool is restored from a copy in epoch \(copy.epoch)")
         let before = instance.spool.data.presence
-        instance.spool.restore(copy)
+        instance.spool.restore(copy: index)
         self.oracle.forget(before, keeping: copy.presence, self.mongo)
         self.oracle.isRestored = true
     }
@@ -303,12 +304,18 @@ final class World {
         let known = Set(self.instances.flatMap(\.lanes).map(\.knownEpoch))
         // A data set of the same epoch that is put in place under standing connections shows itself to nobody.
         guard self.redis.isUp,
-            let copy = self.some(
-                self.redis.copies, where: { $0.epoch != self.redis.data.epoch && !known.contains($0.epoch) })
+            let index = self.some(
+                Array(self.redis.copies.indices),
+                where: {
+                    let epoch = self.redis.copies[$0].epoch
+                    return epoch != self.redis.data.epoch && !known.contains(epoch)
+                })
         else { return }
+        let copy = self.redis.copies[index]
+        self.zombies = []
         self.note("Redis takes over a copy in epoch \(copy.epoch)")
         let before = self.redis.data.presence
-        self.redis.resynchronise(with: copy)
+        self.redis.resynchronise(withCopy: index)
         self.oracle.forget(before, keeping: copy.presence, self.mongo)
         self.oracle.isRestored = true
     }
