@@ -314,6 +314,8 @@ final class World {
         let copy = self.redis.copies[index]
         self.zombies = []
         self.note("Redis takes over a copy in epoch \(copy.epoch)")
+        // Nor do flushers that were at work notice it: their connections say hello only when they are made.
+        for flusher in self.flushers { flusher.kill() }
         let before = self.redis.data.presence
         self.redis.resynchronise(withCopy: index)
         self.oracle.forget(before, keeping: copy.presence, self.mongo)
