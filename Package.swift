@@ -126,6 +126,10 @@ let package = Package(
         .testTarget(
             name: "TallyRedisTests", dependencies: ["TallyRedis", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(
+            name: "TallySimulationTests",
+            dependencies: ["TallyFlush", "TallyMongo", "TallyRedis", "TallyTestSupport", nio, log],
+            swiftSettings: strict),
+        .testTarget(
             name: "TallyServerTests",
             dependencies: [
                 "TallyServer", "TallyTestSupport", "tally", .product(name: "GRDB", package: "GRDB.swift"),
