@@ -29,6 +29,7 @@ public struct Storage: Sendable {
         let bounds = NameBounds(
             clients: settings.maxClients, testsPerClient: settings.maxTestsPerClient,
             variationsPerTest: settings.maxVariationsPerTest, eventsPerTest: settings.maxEventsPerTest)
+        let eventIDs = EventIDBounds(window: settings.dedupeWindow, maximum: settings.dedupeMaxIDs)
         let needsFile = settings.redis == nil || settings.mongoDBURI == nil
         let database =
             needsFile || EmbeddedDatabase.exists(in: settings.dataDirectory)
@@ -49,14 +50,16 @@ public struct Storage: Sendable {
         let redis = try settings.redis.map { url in
             RedisBuffer(
                 endpoint: try RedisEndpoint(url, caFile: settings.redisCAFile), keyPrefix: settings.redisKeyPrefix,
-                bounds: bounds, owner: owner,
+                bounds: bounds, eventIDs: eventIDs, owner: owner,
                 eventLoop: eventLoop, logger: logger)
         }
         if let redis { buffers.append(redis) }
         if let database {
             // A file that is restored from a copy takes its store with it, unless the store is elsewhere.
             buffers.append(
-                SQLiteBuffer(database: database, kind: "embedded", bounds: bounds, startsNewEpoch: mongo != nil))
+                SQLiteBuffer(
+                    database: database, kind: "embedded", bounds: bounds, eventIDs: eventIDs,
+                    startsNewEpoch: mongo != nil))
         }
         self.buffer = buffers[0]
         self.buffers = buffers

@@ -76,6 +76,8 @@ final class TrackLoop {
         let batch = self.openBatch(items: self.parser.items.count)
         let bytesBefore = batch.counts.bytes.count
         switch shape {
+        case .single where self.parser.hasEventIDs:
+            batch.addAll(of: self.parser, for: Waiter(connection: connection, request: request, accepted: nil))
         case .single:
             let waiter = Waiter(connection: connection, request: request, accepted: nil)
             let count = self.parser.items[0].count
@@ -155,19 +157,13 @@ final class TrackLoop {
             to: batch.waiters.count, gathered: self.gathered.first?.waiters.count ?? 0, roundTrip: now - self.sentAt,
             now: now)
         switch outcome {
-        case .counted(let verdicts) where verdicts.exceptions.isEmpty:
+        case .counted(let verdicts) where verdicts.isAllCounted:
             self.answerAll(of: batch) { waiter in
                 if let accepted = waiter.accepted { .countedAll(accepted) } else { .counted }
             }
         case .counted(let verdicts):
-            var refused: [Int32: Verdicts.Exception] = [:]
-            for exception in verdicts.exceptions { refused[Int32(exception.unit)] = exception }
-            self.answerAll(of: batch) { waiter in
-                if let exception = refused[waiter.unit] {
-                    return .problem(.boundReached(exception.refusal, field: batch.counts.field(exception.entry)))
-                }
-                return if let accepted = waiter.accepted { .countedAll(accepted) } else { .counted }
-            }
+            let units = UnitVerdicts(verdicts, of: batch.counts)
+            self.answerAll(of: batch) { units.response(to: $0) }
         case .notCounted(let error):
             self.limitedLog.failed("a batch was not counted", error)
             self.answerAll(of: batch) { _ in .problem(.notCounted("the buffer did not take it")) }
