@@ -18,11 +18,12 @@ public final class RedisBuffer: CounterBuffer {
     /// - Parameters:
     ///   - owner: the store that the counts go to (`mongodb`, or the embedded store's ID). A key prefix belongs to one.
     public init(
-        endpoint: RedisEndpoint, keyPrefix: String, bounds: NameBounds, owner: String, eventLoop: any EventLoop,
-        logger: Logger
+        endpoint: RedisEndpoint, keyPrefix: String, bounds: NameBounds, eventIDs: EventIDBounds = .standard,
+        owner: String, eventLoop: any EventLoop, logger: Logger
     ) {
         self.session = RedisSession(
-            endpoint: endpoint, keys: RedisKeys(prefix: keyPrefix), bounds: bounds, owner: owner, logger: logger)
+            endpoint: endpoint, keys: RedisKeys(prefix: keyPrefix), bounds: bounds, eventIDs: eventIDs, owner: owner,
+            logger: logger)
         self.client = RedisClient(session: self.session, eventLoop: eventLoop)
         self.logger = logger
     }

@@ -49,6 +49,7 @@ enum EmbeddedSchema {
                 sql: "INSERT INTO store_state (id, store_id, flushed_at) VALUES (1, ?, NULL)",
                 arguments: [Epoch.random().description + Epoch.random().description])
         }
+        migrator.registerMigration("2 event IDs") { db in try db.execute(sql: self.eventIDs) }
         return migrator
     }
 
@@ -109,6 +110,22 @@ enum EmbeddedSchema {
         CREATE TABLE known_events (
             client TEXT NOT NULL, test TEXT NOT NULL, event TEXT NOT NULL,
             PRIMARY KEY (client, test, event)
+        ) STRICT, WITHOUT ROWID;
+        """
+
+    /// IDs are forgotten a slice at a time, so that no index on their age is needed.
+    private static let eventIDs = """
+        -- Times are seconds since 1970, UTC. The slice begun last takes new IDs.
+        CREATE TABLE seen_slices (
+            slice INTEGER PRIMARY KEY,
+            begun_at INTEGER NOT NULL,
+            remembered_until INTEGER NOT NULL,  -- past it the slice is over, and its rows go some at a time
+            ids INTEGER NOT NULL                -- rows of seen_ids, when none had gone
+        ) STRICT;
+
+        CREATE TABLE seen_ids (
+            slice INTEGER NOT NULL, client TEXT NOT NULL, id TEXT NOT NULL,
+            PRIMARY KEY (slice, client, id)
         ) STRICT, WITHOUT ROWID;
         """
 

@@ -9,6 +9,7 @@
 --   lane:<epoch>:<id>     string: number of the lane's last batch, a space, its verdicts
 --   clients               set: names of clients
 --   names:<client>        hash: the names that count towards the bounds
+--   seen:<0 to 5>         sets: event IDs that are remembered, as `client TAB ID`; each expires as a whole
 local base = ARGV[1]
 local meta = KEYS[1]
 
