@@ -49,6 +49,7 @@ enum EmbeddedSchema {
                 sql: "INSERT INTO store_state (id, store_id, flushed_at) VALUES (1, ?, NULL)",
                 arguments: [Epoch.random().description + Epoch.random().description])
         }
+        migrator.registerMigration("2 closed epochs") { db in try db.execute(sql: self.closedEpochs) }
         return migrator
     }
 
@@ -110,6 +111,14 @@ enum EmbeddedSchema {
             client TEXT NOT NULL, test TEXT NOT NULL, event TEXT NOT NULL,
             PRIMARY KEY (client, test, event)
         ) STRICT, WITHOUT ROWID;
+        """
+
+    private static let closedEpochs = """
+        -- The latest epochs that ended, oldest first, for the audit: their end is flushed, and what was accepted in them
+        -- is still known.
+        CREATE TABLE closed_epochs (
+            position INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE, accepted INTEGER NOT NULL
+        ) STRICT;
         """
 
     private static let store = """

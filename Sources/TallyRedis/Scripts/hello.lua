@@ -8,7 +8,7 @@
 -- KEYS[1] meta
 -- ARGV    1 key base, 2 epoch to take if a new one is due, 3 owner: the store that these counts go to
 -- Returns {epoch, "kept" | "first" | "changed"}
-local stored = redis.call('HMGET', meta, 'epoch', 'run_id', 'replid', 'owner', 'sequence')
+local stored = redis.call('HMGET', meta, 'epoch', 'run_id', 'replid', 'owner', 'sequence', 'accepted')
 if stored[4] and stored[4] ~= ARGV[3] then
   return redis.error_reply('TALLYOWNED ' .. stored[4])
 end
@@ -21,7 +21,10 @@ if stored[1] then
   local sealed = seal(redis.call('TIME')[1])
   if sealed or stored[5] ~= '0' then
     redis.call('RPUSH', base .. 'pending', 'closed:' .. stored[1])
+    redis.call('RPUSH', base .. 'epochs', stored[1] .. ' ' .. (stored[6] or '0'))
+    redis.call('LTRIM', base .. 'epochs', -100, -1)
   end
 end
-redis.call('HSET', meta, 'epoch', ARGV[2], 'sequence', '0', 'run_id', run_id, 'replid', replid, 'owner', ARGV[3])
+redis.call('HSET', meta, 'epoch', ARGV[2], 'sequence', '0', 'run_id', run_id, 'replid', replid, 'owner', ARGV[3],
+  'accepted', '0')
 return {ARGV[2], stored[1] and 'changed' or 'first'}
