@@ -1,0 +1,17 @@
+import Foundation
+
+/// How much of an attack is made: a short selection by default, all of it with TALLY_TORTURE=1 (`make torture`).
+public enum Torture {
+    public static let isFull = ProcessInfo.processInfo.environment["TALLY_TORTURE"] == "1"
+
+    /// How often something is tried.
+    public static func rounds(full: Int, short: Int) -> Int { self.isFull ? full : short }
+
+    /// Where chance begins: TALLY_SEED, or drawn and printed, so that a run can be repeated.
+    public static let seed: UInt64 = {
+        if let text = ProcessInfo.processInfo.environment["TALLY_SEED"], let seed = UInt64(text) { return seed }
+        let seed = UInt64.random(in: 1...UInt64(Int64.max))
+        print("TALLY_SEED=\(seed)")
+        return seed
+    }()
+}
