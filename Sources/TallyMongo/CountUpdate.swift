@@ -58,7 +58,9 @@ struct CountUpdate: Sendable {
             switch kind {
             case .totals:
                 let views = document.counts.filter { $0.event == .view }
-                $0.document("variations") { for count in views { $0.int64(FieldName.encode(count.variation), count.count) } }
+                $0.document("variations") {
+                    for count in views { $0.int64(FieldName.encode(count.variation), count.count) }
+                }
                 $0.int64("total", views.reduce(0) { $0 + $1.count })
                 $0.document("events") { Self.events(document.counts.filter { $0.event != .view }, to: &$0) }
                 $0.date("firstTrackedAt", secondsSince1970: self.hour.secondsSince1970)

@@ -65,7 +65,8 @@ public final class MongoStore: CounterStore {
                 ])
         }
         let update = CountUpdate(
-            batch: batch.id, ordinal: record.ordinal, horizon: epoch.horizon, hour: batch.hour, sealedAt: batch.sealedAt)
+            batch: batch.id, ordinal: record.ordinal, horizon: epoch.horizon, hour: batch.hour, sealedAt: batch.sealedAt
+        )
         try await self.writer.write(batch.documents, as: update, behind: epoch.waiting.documents, pace: pace)
         try await self.epochs.finish(batch.id, total: batch.total)
     }

@@ -82,7 +82,8 @@ public final class RedisBuffer: CounterBuffer {
             throw BufferError(
                 .malformed,
                 "the books of the keys \(self.session.keys.base)* in Redis are not as tally writes them; look at them "
-                    + "with redis-cli HGETALL '\(self.session.keys.meta)' and LRANGE '\(self.session.keys.pending)' 0 -1")
+                    + "with redis-cli HGETALL '\(self.session.keys.meta)' and LRANGE '\(self.session.keys.pending)' 0 -1"
+            )
         }
         return ledger
     }

@@ -19,7 +19,8 @@ struct AuditTests {
                     kind: "redis",
                     ledger: BufferLedger(
                         epoch: self.current, lastNumber: lastNumber, accepted: accepted,
-                        pending: pending.map { .init(id: BatchID(epoch: $0.0, number: $0.1), total: $0.2) }, live: live))
+                        pending: pending.map { .init(id: BatchID(epoch: $0.0, number: $0.1), total: $0.2) }, live: live)
+                )
             ])
     }
 
@@ -35,12 +36,15 @@ struct AuditTests {
     func empty() {
         let books = self.books(store: [], accepted: [self.current: 0], lastNumber: 0)
         #expect(books.isComplete)
-        #expect(books.report(at: 7) == AuditReport(
-            checkedAt: 7,
-            buffers: [
-                BufferAudit(
-                    buffer: "redis", epochs: [EpochAudit(epoch: self.current, isCurrent: true, sums: AuditSums())])
-            ], others: AuditSums()))
+        #expect(
+            books.report(at: 7)
+                == AuditReport(
+                    checkedAt: 7,
+                    buffers: [
+                        BufferAudit(
+                            buffer: "redis",
+                            epochs: [EpochAudit(epoch: self.current, isCurrent: true, sums: AuditSums())])
+                    ], others: AuditSums()))
         #expect(books.report(at: 7).isBalanced)
     }
 
@@ -118,7 +122,8 @@ struct AuditTests {
         #expect(report.sums == report.others)
     }
 
-    @Test("a batch that was moved between the two looks is missed, by its number", arguments: 1...3 as ClosedRange<Int64>)
+    @Test(
+        "a batch that was moved between the two looks is missed, by its number", arguments: 1...3 as ClosedRange<Int64>)
     func moved(number: Int64) {
         let all: [(Epoch, Int64, Int64)] = (1...3).map { (self.current, $0, 10) }
         let books = self.books(

@@ -6,7 +6,8 @@ import Testing
 @Suite("Dead letters")
 struct DeadLetterTests {
     /// A document that takes no counts until `mend`.
-    private func breakDocument(_ database: Database, _ client: String = "acme", _ test: String = "broken") async throws {
+    private func breakDocument(_ database: Database, _ client: String = "acme", _ test: String = "broken") async throws
+    {
         try await database.server.insert(
             [["_id": .string(test), "variations": "by hand"]], database: database.name, collection: client)
     }
@@ -69,7 +70,8 @@ struct DeadLetterTests {
             ])
     }
 
-    @Test("later batches of the document wait behind the first, also when it would take them; all are replayed in order")
+    @Test(
+        "later batches of the document wait behind the first, also when it would take them; all are replayed in order")
     func queued() async throws {
         let database = try await Database.fresh()
         let epoch = Epoch.random()
@@ -130,7 +132,9 @@ struct DeadLetterTests {
             try await store.apply(batch(epoch, 1, [counts("acme", "cta", [("A", 1)])]))
             let mark = "applied.\(epoch)"
             try await database.change("acme.hourly", id: day, ["$set": [(mark): "two"]])
-            for number: Int64 in 2...3 { try await store.apply(batch(epoch, number, [counts("acme", "cta", [("A", 1)])])) }
+            for number: Int64 in 2...3 {
+                try await store.apply(batch(epoch, number, [counts("acme", "cta", [("A", 1)])]))
+            }
             #expect(try await store.metrics(client: "acme", test: "cta")?.tests.first?.total == 3)
             let queue = try #require(try await store.deadLetters().first)
             #expect(queue.collection == "acme.hourly" && queue.day == morning.day && queue.batches == 2)

@@ -20,7 +20,8 @@ extension EndToEnd {
             for round: UInt64 in 1...3 {
                 let stop = TrafficGenerator.StopFlag()
                 let traffic = TrafficGenerator(
-                    .init(seed: 60 + round, connections: 6, counts: .max, counters: 200, reconnectsWithin: .seconds(60)),
+                    .init(
+                        seed: 60 + round, connections: 6, counts: .max, counters: 200, reconnectsWithin: .seconds(60)),
                     ledger: ledger)
                 try await withThrowingTaskGroup(of: TrafficGenerator.Report.self) { group in
                     group.addTask { try await traffic.run(port: tally.port, stop: stop) }
@@ -101,7 +102,9 @@ extension EndToEnd {
             #expect(try await deployment.audit(tally)["balanced"] == .bool(false))
         }
 
-        @Test("a buffer that was put back to an older copy is balanced, and what it has forgotten is reported as restored")
+        @Test(
+            "a buffer that was put back to an older copy is balanced, and what it has forgotten is reported as restored"
+        )
         func restored() async throws {
             let deployment = try await Deployment.start(.redisAndMongoDB)
             let redis = try #require(deployment.redis)

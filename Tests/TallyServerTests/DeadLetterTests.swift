@@ -40,7 +40,8 @@ extension EndToEnd {
                 database: deployment.database)
             let moved = try await tally.run(["flush", "--dead-letters"])
             #expect(moved.exit == .code(0), "\(moved.output)")
-            #expect(moved.output.contains("moved 7 counts in 2 records; 1 document is complete again"), "\(moved.output)")
+            #expect(
+                moved.output.contains("moved 7 counts in 2 records; 1 document is complete again"), "\(moved.output)")
             #expect(try await self.total("broken", tally) == 7)
             books = try await deployment.audit(tally)
             #expect(books["balanced"] == .bool(true) && books["deadLettered"]?.integer == 0, "\(books)")

@@ -14,7 +14,9 @@ extension EndToEnd {
             var testDescription: String { self.rawValue }
         }
 
-        @Test("the primary is lost under traffic; no count is lost or doubled, and the books balance", arguments: Fault.allCases)
+        @Test(
+            "the primary is lost under traffic; no count is lost or doubled, and the books balance",
+            arguments: Fault.allCases)
         func primaryLost(_ fault: Fault) async throws {
             let set = try await MongoReplicaSet.start()
             let deployment = try await Deployment.start(.redisAndMongoDB, on: set)

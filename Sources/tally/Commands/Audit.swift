@@ -25,7 +25,8 @@ struct Audit: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             try await withStorage(self.options) { storage in
-                let report = try await Auditor(buffers: storage.buffers, store: storage.store, now: Timestamp.now).audit()
+                let report = try await Auditor(buffers: storage.buffers, store: storage.store, now: Timestamp.now)
+                    .audit()
                 print(self.format == .json ? Output.json(report) : AuditTable.render(report))
                 if !report.isBalanced { throw ExitCode(ExitStatus.checkFailed) }
             }
@@ -53,14 +54,17 @@ enum AuditTable {
                 + "and are kept"
         }
         if report.sums.deadLettered > 0 {
-            text += "\n\ndead-lettered: documents did not take these; tally flush --dead-letters moves them, or says why not"
+            text +=
+                "\n\ndead-lettered: documents did not take these; tally flush --dead-letters moves them, or says why not"
         }
         if let fault = report.fault { text += "\n\n\(fault)" }
         return text
     }
 
     private static func row(_ name: String, _ sums: AuditSums, _ verdict: String) -> [String] {
-        [name] + [sums.accepted, sums.persisted, sums.pending, sums.deadLettered].map { Quantity.grouped($0) } + [verdict]
+        [name] + [sums.accepted, sums.persisted, sums.pending, sums.deadLettered].map { Quantity.grouped($0) } + [
+            verdict
+        ]
     }
 
     private static func verdict(_ buffer: BufferAudit) -> String {
