@@ -76,6 +76,18 @@ public final class RedisBuffer: CounterBuffer {
 
     public func ping() async throws { _ = try await self.client.command(["PING"], timeout: .seconds(2)) }
 
+    public func ledger() async throws -> BufferLedger {
+        let reply = try await self.client.run(.ledger, [])
+        guard let ledger = BufferLedger(redisReply: reply) else {
+            throw BufferError(
+                .malformed,
+                "the books of the keys \(self.session.keys.base)* in Redis are not as tally writes them; look at them "
+                    + "with redis-cli HGETALL '\(self.session.keys.meta)' and LRANGE '\(self.session.keys.pending)' 0 -1"
+            )
+        }
+        return ledger
+    }
+
     /// Ends the connection of the flush. Lanes are closed by those who made them.
     public func shutdown() async { await self.client.close() }
 

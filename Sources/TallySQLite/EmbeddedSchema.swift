@@ -50,6 +50,7 @@ enum EmbeddedSchema {
                 arguments: [Epoch.random().description + Epoch.random().description])
         }
         migrator.registerMigration("2 event IDs") { db in try db.execute(sql: self.eventIDs) }
+        migrator.registerMigration("2 closed epochs") { db in try db.execute(sql: self.closedEpochs) }
         return migrator
     }
 
@@ -127,6 +128,14 @@ enum EmbeddedSchema {
             slice INTEGER NOT NULL, client TEXT NOT NULL, id TEXT NOT NULL,
             PRIMARY KEY (slice, client, id)
         ) STRICT, WITHOUT ROWID;
+        """
+
+    private static let closedEpochs = """
+        -- The latest epochs that ended, oldest first, for the audit: their end is flushed, and what was accepted in them
+        -- is still known.
+        CREATE TABLE closed_epochs (
+            position INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE, accepted INTEGER NOT NULL
+        ) STRICT;
         """
 
     private static let store = """

@@ -92,8 +92,6 @@ public final class SQLiteBuffer: CounterBuffer {
         try await self.write("reaching the file") { db in _ = try BufferState.load(db) }
     }
 
-    /// What was accepted and what of it still waits, all of one moment.
-    /// - Throws: `BufferError`.
     public func ledger() async throws -> BufferLedger {
         try await self.read("reading the totals") { try BufferLedger($0) }
     }

@@ -67,6 +67,7 @@ if values[1] and (tonumber(values[1]) ~= hour or total >= MOST
   seal(now)
   values, total, are_known = {}, 0, false
 end
+local total_before = total
 
 -- Numbers are handed to Redis as they are: it writes them with 17 digits, so whole numbers below 2^53 are exact.
 if are_known and ARGV[10] == '' then
@@ -80,6 +81,7 @@ if are_known and ARGV[10] == '' then
   end
   writes[4] = total
   redis.call('HSET', live, unpack(writes))
+  redis.call('HINCRBY', meta, 'accepted', total - total_before)
   redis.call('SET', lane, ARGV[4] .. ' ', 'EX', 86400)
   return ''
 end
@@ -264,6 +266,7 @@ for field, sum in pairs(sums) do
 end
 if #writes > 4 then
   write_hash(live, writes)
+  redis.call('HINCRBY', meta, 'accepted', total - total_before)
 end
 for client, names in pairs(added) do
   local cells = {}

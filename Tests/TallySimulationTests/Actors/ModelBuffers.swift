@@ -83,6 +83,9 @@ final class ModelRedisBuffer: CounterBuffer, @unchecked Sendable {
         return try await body()
     }
 
+    /// The simulation has an audit of its own (`Oracle`).
+    func ledger() async throws -> BufferLedger { throw BufferError(.unavailable, "not modelled") }
+
     func ping() async throws {}
     func makeLane(on eventLoop: any EventLoop) -> any BufferLane { preconditionFailure("flushers count nothing") }
 
@@ -164,6 +167,9 @@ final class ModelSpoolBuffer: CounterBuffer, @unchecked Sendable {
     func withFlushLock<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result? {
         try await body()
     }
+
+    /// The simulation has an audit of its own (`Oracle`).
+    func ledger() async throws -> BufferLedger { throw BufferError(.unavailable, "not modelled") }
 
     func ping() async throws {}
     func makeLane(on eventLoop: any EventLoop) -> any BufferLane { preconditionFailure("flushers count nothing") }

@@ -45,6 +45,9 @@ final class ModelStore: CounterStore, @unchecked Sendable {
     func recordFlush(at secondsSince1970: Int64) async throws {}
     func metrics(client: Name, test: Name?) async throws -> ClientMetrics? { nil }
     func clients() async throws -> [ClientSummary] { [] }
+    /// The simulation has an audit of its own (`Oracle`).
+    func ledger() async throws -> [StoreLedgerEntry] { throw StoreError(.unavailable, "not modelled") }
+
     func ping() async throws {}
 
     // MARK: Commands
