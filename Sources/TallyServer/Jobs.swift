@@ -2,7 +2,7 @@ import Logging
 import TallyConfig
 import TallyCore
 import TallyCron
-public import TallyFlush
+import TallyFlush
 
 /// Every job of the service, registered in this one place.
 enum Jobs {

@@ -54,6 +54,7 @@ extension Storage {
         if let mongo, let uri = settings.mongoDBURI {
             findings += await Self.attempt("MongoDB", means: "nothing is flushed; counts wait in the buffer") {
                 CheckRules.mongoDB(try await mongo.inspect(clock: Checkup.now), at: uri.redacted)
+                    + CheckRules.deadLetters(try await mongo.deadLetters().reduce(0) { $0 + $1.total })
             }
         }
         if let path = self.embeddedPath {
