@@ -101,7 +101,8 @@ public enum SettingKey: String, CaseIterable, Sendable {
         case .spoolMaxMegabytes:
             Details(
                 standard: .value("1024"),
-                meaning: "How much may wait in the spool, the embedded file that takes counts while Redis is away; past it "
+                meaning:
+                    "How much may wait in the spool, the embedded file that takes counts while Redis is away; past it "
                     + "they are refused with 503",
                 allowed: "a whole number from \(Self.spoolRange.lowerBound) to \(Self.spoolRange.upperBound)",
                 unit: "megabytes", example: "4096")

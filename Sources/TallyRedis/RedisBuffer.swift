@@ -45,7 +45,9 @@ public final class RedisBuffer: CounterBuffer {
             }
             return entry
         }
-        if !entries.isEmpty { try await DurabilityBarrier(client: self.client, keys: self.session.keys).wait(for: entries) }
+        if !entries.isEmpty {
+            try await DurabilityBarrier(client: self.client, keys: self.session.keys).wait(for: entries)
+        }
         return entries
     }
 

@@ -296,7 +296,8 @@ import Testing
         #expect(lines[2].split(separator: " ") == ["PORT", "1", "flag", "--port"])
         #expect(lines[3].contains("(unset: the embedded buffer, in DATA_DIR)"))
         #expect(lines[12].split(separator: " ") == ["TRUSTED_PROXIES", "(none)", "default"])
-        #expect(lines[1 + SettingKey.all.count].hasPrefix("warning: ")
+        #expect(
+            lines[1 + SettingKey.all.count].hasPrefix("warning: ")
                 && lines[1 + SettingKey.all.count].hasSuffix("did you mean PORT?"))
         #expect(table.hasSuffix("\n"))
     }

@@ -46,7 +46,9 @@ final class TrackLoop {
     private var isTimerScheduled = false
     private var clock: RepeatedTask?
 
-    init(eventLoop: any EventLoop, lane: any BufferLane, spool: (any BufferLane)?, traffic: TrafficGauge, logger: Logger) {
+    init(
+        eventLoop: any EventLoop, lane: any BufferLane, spool: (any BufferLane)?, traffic: TrafficGauge, logger: Logger
+    ) {
         self.eventLoop = eventLoop
         self.lane = LaneInUse(lane)
         self.spool = spool.map { LaneInUse($0) }
