@@ -227,7 +227,7 @@ struct DeadLetterTests {
         let database = Database(server: server, name: "store")
         let epoch = Epoch.random()
         try await database.withStore { store in
-            for code: BSONValue in [14031, 13, 91] {
+            for code: BSONValue in [14031, 13] {
                 try await server.command(
                     [
                         "configureFailPoint": "failCommand", "mode": ["times": 2],
