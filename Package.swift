@@ -113,6 +113,7 @@ let package = Package(
             path: "Tests/TallyTestSupport", swiftSettings: strict),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .testTarget(name: "TallyCoreTests", dependencies: ["TallyCore"], swiftSettings: strict),
+        .testTarget(name: "TallyFlushTests", dependencies: ["TallyFlush"], swiftSettings: strict),
         .testTarget(
             name: "TallyAccessTests", dependencies: ["TallyAccess", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(name: "TallyConfigTests", dependencies: ["TallyConfig"], swiftSettings: strict),
@@ -126,9 +127,14 @@ let package = Package(
         .testTarget(
             name: "TallyRedisTests", dependencies: ["TallyRedis", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(
+            name: "TallySimulationTests",
+            dependencies: ["TallyFlush", "TallyMongo", "TallyRedis", "TallyTestSupport", nio, log],
+            swiftSettings: strict),
+        .testTarget(
             name: "TallyServerTests",
             dependencies: [
-                "TallyServer", "TallyTestSupport", "tally", .product(name: "GRDB", package: "GRDB.swift"),
+                "TallyFlush", "TallyServer", "TallySQLite", "TallyTestSupport", "tally",
+                .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),
     ]
 )

@@ -22,6 +22,8 @@ public enum SettingKey: String, CaseIterable, Sendable {
     case maxTestsPerClient = "MAX_TESTS_PER_CLIENT"
     case maxVariationsPerTest = "MAX_VARIATIONS_PER_TEST"
     case maxEventsPerTest = "MAX_EVENTS_PER_TEST"
+    case dedupeWindow = "DEDUPE_WINDOW"
+    case dedupeMaxIDs = "DEDUPE_MAX_IDS"
 
     /// All keys, in the order in which they are shown.
     public static let all: [SettingKey] = allCases
@@ -99,7 +101,8 @@ public enum SettingKey: String, CaseIterable, Sendable {
         case .spoolMaxMegabytes:
             Details(
                 standard: .value("1024"),
-                meaning: "How much may wait in the spool, the embedded file that takes counts while Redis is away; past it "
+                meaning:
+                    "How much may wait in the spool, the embedded file that takes counts while Redis is away; past it "
                     + "they are refused with 503",
                 allowed: "a whole number from \(Self.spoolRange.lowerBound) to \(Self.spoolRange.upperBound)",
                 unit: "megabytes", example: "4096")
@@ -144,8 +147,28 @@ public enum SettingKey: String, CaseIterable, Sendable {
         case .maxTestsPerClient: bound(1_000, "How many tests are taken for one client", unit: "tests")
         case .maxVariationsPerTest: bound(100, "How many variations are taken for one test", unit: "variations")
         case .maxEventsPerTest: bound(20, "How many events are taken for one test", unit: "events")
+        case .dedupeWindow:
+            Details(
+                standard: .value("10m"),
+                meaning: "How long an eventID is remembered: a count with the same one within that time is not counted "
+                    + "again; the same for all instances",
+                allowed: "a whole number with its unit, s, m or h, from 1m to 24h", example: "1h")
+        case .dedupeMaxIDs:
+            Details(
+                standard: .value("1000000"),
+                meaning: "How many eventIDs are remembered at a time; with as many, a count with a new one is refused "
+                    + "with 503. Each takes some 100 bytes of Redis' memory, or of the embedded file",
+                allowed: "a whole number from \(Self.maxIDsRange.lowerBound) to \(Self.maxIDsRange.upperBound)",
+                unit: "IDs", example: "5000000")
         }
     }
+
+    /// The values that the time for which IDs are remembered may have. Not below a minute: a batch with IDs is sent
+    /// again to Redis for half of it.
+    static let windowRange = Duration.seconds(60)...Duration.seconds(86_400)
+
+    /// How many IDs may be remembered: all of one request at least.
+    static let maxIDsRange = 1_000...100_000_000
 
     static let eventLoopRange = 1...256
     static let spoolRange = 1...1_000_000

@@ -27,6 +27,27 @@ enum SettingParsers {
         }
     }
 
+    /// A whole number and its unit: `90s`, `10m`, `1h`.
+    static func duration(within range: ClosedRange<Duration>) -> (String) throws(SettingFault) -> Duration {
+        { (text) throws(SettingFault) in
+            let seconds: Int? =
+                switch text.last {
+                case "s": 1
+                case "m": 60
+                case "h": 3_600
+                default: nil
+                }
+            guard let seconds, let number = WholeNumber.parse(text.dropLast()) else {
+                throw SettingFault("\(shown(text)) is not a whole number with its unit: 90s, 10m or 1h")
+            }
+            let (total, overflow) = number.multipliedReportingOverflow(by: seconds)
+            guard !overflow, range.contains(.seconds(total)) else {
+                throw SettingFault("\(shown(text)) is shorter or longer than is allowed")
+            }
+            return .seconds(total)
+        }
+    }
+
     /// A key in Redis begins with the prefix in braces, hence none within.
     static func redisKeyPrefix(_ text: String) throws(SettingFault) -> String {
         guard text.utf8.count <= 64 else { throw SettingFault("\(shown(text)) is longer than 64 characters") }

@@ -31,6 +31,9 @@ public struct Settings: Sendable {
     public let maxTestsPerClient: Int
     public let maxVariationsPerTest: Int
     public let maxEventsPerTest: Int
+    /// How long event IDs are remembered.
+    public let dedupeWindow: Duration
+    public let dedupeMaxIDs: Int
 
     /// Every key, in the order of the table, secrets redacted.
     public let effective: [EffectiveSetting]
@@ -96,6 +99,10 @@ public struct Settings: Sendable {
         self.maxTestsPerClient = reader.required(.maxTestsPerClient, bound)
         self.maxVariationsPerTest = reader.required(.maxVariationsPerTest, bound)
         self.maxEventsPerTest = reader.required(.maxEventsPerTest, bound)
+        self.dedupeWindow = reader.required(
+            .dedupeWindow, SettingParsers.duration(within: SettingKey.windowRange))
+        self.dedupeMaxIDs = reader.required(
+            .dedupeMaxIDs, SettingParsers.wholeNumber(within: SettingKey.maxIDsRange))
         self.effective = reader.effective
         self.warnings = warnings
         // A key without a field, or read twice, would be shown as effective and have no effect.

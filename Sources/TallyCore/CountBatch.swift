@@ -1,8 +1,10 @@
 /// What one event loop sends to its buffer under one number: increments, grouped into units.
 ///
 /// A unit is counted or refused as a whole. All single counts of one counter in a tick are one unit with one entry;
-/// a request with many items is a unit of its own with many entries. Entries of a unit stand together, units are
+/// a request with many items, or with an event ID, is a unit of its own. Entries of a unit stand together, units are
 /// numbered from 0 in the order of their entries.
+///
+/// An increment with an event ID has an entry of its own, which the buffer counts only where it does not remember the ID.
 ///
 /// The names lie packed in one array, so that a batch costs a few allocations whatever it holds, and none once its
 /// arrays have grown (`removeAll`).
@@ -13,6 +15,8 @@ public struct CountBatch: Sendable {
         /// Its length in bytes, at most `CounterField.maximumBytes`.
         public let length: Int32
         public let unit: Int32
+        /// The length of the event ID, which lies right behind the name; 0 for none.
+        public let idLength: Int32
         public var count: Int64
     }
 
@@ -22,6 +26,8 @@ public struct CountBatch: Sendable {
     /// Whether every unit is a single count, each of another counter: what nearly every batch is, and what a buffer may
     /// take a shorter way with.
     public private(set) var isPlain = true
+    /// Whether any entry has an event ID.
+    public private(set) var hasIDs = false
 
     public init() {}
 
@@ -51,8 +57,23 @@ public struct CountBatch: Sendable {
         self.entries.append(
             Entry(
                 offset: offset, length: Int32(truncatingIfNeeded: field.count),
-                unit: Int32(truncatingIfNeeded: self.unitCount - 1), count: count))
+                unit: Int32(truncatingIfNeeded: self.unitCount - 1), idLength: 0, count: count))
         return self.entries.count - 1
+    }
+
+    /// Appends an entry with an event ID to the unit begun last, which `beginUnit` has begun.
+    /// - Parameter field: the packed name, and behind it the ID.
+    public mutating func append(field: UnsafeRawBufferPointer, idLength: Int, count: Int64) {
+        assert(self.unitCount > 0 && !self.isPlain, "an entry with an ID belongs to a unit of its own")
+        assert(idLength > 0 && idLength < field.count)
+        let offset = Int32(truncatingIfNeeded: self.bytes.count)
+        self.bytes.append(contentsOf: field)
+        self.entries.append(
+            Entry(
+                offset: offset, length: Int32(truncatingIfNeeded: field.count - idLength),
+                unit: Int32(truncatingIfNeeded: self.unitCount - 1), idLength: Int32(truncatingIfNeeded: idLength),
+                count: count))
+        self.hasIDs = true
     }
 
     /// Adds to the count of an entry that is already there.
@@ -65,12 +86,20 @@ public struct CountBatch: Sendable {
         return self.bytes[Int(entry.offset)..<Int(entry.offset) + Int(entry.length)]
     }
 
+    /// The event ID of an entry; empty where it has none.
+    public func id(_ entry: Int) -> ArraySlice<UInt8> {
+        let entry = self.entries[entry]
+        let start = Int(entry.offset) + Int(entry.length)
+        return self.bytes[start..<start + Int(entry.idLength)]
+    }
+
     /// Empties the batch and keeps its memory.
     public mutating func removeAll() {
         self.bytes.removeAll(keepingCapacity: true)
         self.entries.removeAll(keepingCapacity: true)
         self.unitCount = 0
         self.isPlain = true
+        self.hasIDs = false
     }
 }
 
@@ -80,9 +109,10 @@ public enum Refusal: UInt8, Sendable {
     case tooManyTests = 0x74  // t
     case tooManyVariations = 0x76  // v
     case tooManyEvents = 0x65  // e
+    case tooManyIDs = 0x69  // i
 }
 
-/// A buffer's answer to a batch: every unit is counted but those listed.
+/// A buffer's answer to a batch: every unit is counted but those listed, and of those every entry but the duplicates.
 public struct Verdicts: Sendable, Equatable {
     public struct Exception: Sendable, Equatable {
         public let unit: Int
@@ -99,8 +129,16 @@ public struct Verdicts: Sendable, Equatable {
 
     /// In ascending order of units, each at most once.
     public let exceptions: [Exception]
+    /// Entries of units that were not refused, whose event ID was remembered. In ascending order.
+    public let duplicates: [Int]
 
-    public init(exceptions: [Exception] = []) { self.exceptions = exceptions }
+    public init(exceptions: [Exception] = [], duplicates: [Int] = []) {
+        self.exceptions = exceptions
+        self.duplicates = duplicates
+    }
 
     public static let allCounted = Verdicts()
+
+    /// Whether nothing is listed.
+    public var isAllCounted: Bool { self.exceptions.isEmpty && self.duplicates.isEmpty }
 }

@@ -37,6 +37,10 @@ public protocol CounterBuffer: Sendable {
     /// Whether the buffer answers.
     /// - Throws: `BufferError`, which says why not.
     func ping() async throws
+
+    /// What was accepted and what of it still waits, all of one moment, for the audit.
+    /// - Throws: `BufferError`.
+    func ledger() async throws -> BufferLedger
 }
 
 extension CounterBuffer {

@@ -31,11 +31,28 @@ public protocol CounterStore: Sendable {
     /// Whether the store answers.
     /// - Throws: `StoreError`, which says why not.
     func ping() async throws
+
+    /// How far every epoch has been applied, in no particular order, for the audit.
+    /// - Throws: `StoreError`.
+    func ledger() async throws -> [StoreLedgerEntry]
+
+    /// The documents that the store refuses, with what waits for them; none where the store refuses no single document.
+    /// - Throws: `StoreError`.
+    func deadLetters() async throws -> [DeadLetterQueue]
+
+    /// Applies what waits for documents that were refused, for each of them in order and under its own numbers, up to
+    /// the first that is refused again. Safe to repeat, and to run beside a flush.
+    /// - Throws: `StoreError`. What was moved by then stays moved.
+    func replayDeadLetters() async throws -> DeadLetterReport
 }
 
 extension CounterStore {
     /// Applies a batch as fast as it goes.
     public func apply(_ batch: SealedBatch) async throws { try await self.apply(batch, pace: .full) }
+
+    public func deadLetters() async throws -> [DeadLetterQueue] { [] }
+
+    public func replayDeadLetters() async throws -> DeadLetterReport { DeadLetterReport() }
 }
 
 /// Why a store could not do what it was asked.

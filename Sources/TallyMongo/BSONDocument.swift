@@ -26,6 +26,37 @@ struct BSONDocument: Sendable {
     }
 }
 
+extension BSONDocument {
+    /// - Throws: `BSONFault` where there is no such number.
+    func wholeNumber(_ key: String) throws(BSONFault) -> Int64 {
+        guard let number = try self.value(key)?.wholeNumber else {
+            throw BSONFault(what: "\(key) is not a whole number")
+        }
+        return number
+    }
+
+    /// - Throws: `BSONFault` where there is no such date.
+    func secondsSince1970(_ key: String) throws(BSONFault) -> Int64 {
+        guard case .date(let milliseconds) = try self.value(key) else { throw BSONFault(what: "\(key) is not a date") }
+        return Int64((Double(milliseconds) / 1000).rounded(.down))
+    }
+
+    /// - Throws: `BSONFault` where there is no such text.
+    func string(_ key: String) throws(BSONFault) -> String {
+        guard case .string(let text) = try self.value(key) else { throw BSONFault(what: "\(key) is not a string") }
+        return text
+    }
+
+    /// Empty where there is none.
+    func subdocument(_ key: String) throws(BSONFault) -> BSONDocument {
+        switch try self.value(key) {
+        case .document(let document): document
+        case nil: .empty
+        default: throw BSONFault(what: "\(key) is not a document")
+        }
+    }
+}
+
 /// A value in a document; the types that tally never writes are all `.other`, with their type byte.
 enum BSONValue: Sendable {
     case double(Double)

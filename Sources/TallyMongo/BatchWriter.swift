@@ -3,8 +3,12 @@ import TallyCore
 
 /// Writes a batch into the documents that it touches: cut into pieces, each of one client and one kind, since those lie
 /// in one collection. Different pieces touch different documents, so they may be under way at once.
+///
+/// What a document refuses for reasons of its own becomes a dead letter, and so does what comes for a document that has
+/// some already; the batch is then done with that document.
 struct BatchWriter: Sendable {
     let driver: MongoDriver
+    let letters: DeadLetters
     let logger: Logger
 
     /// How a gait is kept.
@@ -21,26 +25,27 @@ struct BatchWriter: Sendable {
         }
     }
 
-    /// Returns when every document has the batch, with a majority of the members.
+    /// Returns when every document has the batch, or a letter is kept for it, with a majority of the members.
+    /// - Parameter waiting: documents that have dead letters already.
     /// - Throws: `StoreError`; everything that could be written then has been.
-    func write(_ documents: [DocumentCounts], as update: CountUpdate, pace: FlushPace) async throws(StoreError) {
+    func write(
+        _ documents: [DocumentCounts], as update: CountUpdate, behind waiting: Set<DocumentKey>, pace: FlushPace
+    ) async throws(StoreError) {
         var rest = Remaining(documents: documents[...])
-        var failure: StoreError?
+        var outcome = Outcome()
         // With nobody there, each further command would only wait for its own timeout.
-        while !rest.isEmpty, failure?.code != .unavailable {
+        while !rest.isEmpty, outcome.failure?.code != .unavailable {
             let stride = Stride(pace.gait)
             let pieces = (0..<stride.piecesAtOnce).compactMap { _ in
                 rest.next(stride.documentsPerPiece).map { kind, documents in
-                    DocumentWriter(driver: self.driver, update: update, kind: kind, documents: documents)
+                    Piece(update: update, kind: kind, documents: documents, waiting: waiting)
                 }
             }
-            for error in await self.attempt(pieces) where failure == nil || failure?.code == .unavailable {
-                // The first one that says what is wrong with the content is worth more than those that say "away".
-                failure = error
-            }
+            for piece in await self.attempt(pieces) { outcome.add(piece) }
             if stride.pause > .zero { try? await Task.sleep(for: stride.pause) }
         }
-        if let failure { throw failure }
+        self.report(outcome.letters, of: update.batch)
+        if let failure = outcome.failure { throw failure }
     }
 
     /// What of a batch is still to be written, cut by client, kind and number of documents.
@@ -64,38 +69,103 @@ struct BatchWriter: Sendable {
         }
     }
 
-    private func attempt(_ pieces: [DocumentWriter]) async -> [StoreError] {
-        await withTaskGroup(of: StoreError?.self) { group in
+    /// Documents of one client and one kind.
+    private struct Piece: Sendable {
+        let update: CountUpdate
+        let kind: CountUpdate.Kind
+        /// Those to be asked.
+        let documents: ArraySlice<DocumentCounts>
+        /// Those that have dead letters already.
+        let queued: [DocumentCounts]
+
+        init(
+            update: CountUpdate, kind: CountUpdate.Kind, documents: ArraySlice<DocumentCounts>,
+            waiting: Set<DocumentKey>
+        ) {
+            self.update = update
+            self.kind = kind
+            let waits = { (document: DocumentCounts) in
+                !waiting.isEmpty && waiting.contains(update.key(kind, of: document))
+            }
+            self.queued = documents.filter(waits)
+            self.documents = self.queued.isEmpty ? documents : documents.filter { !waits($0) }[...]
+        }
+    }
+
+    private struct Outcome: Sendable {
+        var failure: StoreError?
+        var letters: [DeadLetter] = []
+
+        mutating func add(_ other: Outcome) {
+            self.letters += other.letters
+            // The first one that says what is wrong with the content is worth more than those that say "away".
+            if let failure = other.failure, self.failure == nil || self.failure?.code == .unavailable {
+                self.failure = failure
+            }
+        }
+    }
+
+    private func attempt(_ pieces: [Piece]) async -> [Outcome] {
+        await withTaskGroup(of: Outcome.self) { group in
             for piece in pieces { group.addTask { await self.attempt(piece) } }
-            return await group.reduce(into: []) { errors, error in if let error { errors.append(error) } }
+            return await group.reduce(into: []) { $0.append($1) }
         }
     }
 
-    private func attempt(_ piece: DocumentWriter) async -> StoreError? {
+    private func attempt(_ piece: Piece) async -> Outcome {
+        var outcome = Outcome()
         do throws(StoreError) {
-            let refused = try await piece.write()
-            return refused.isEmpty ? nil : self.report(refused, of: piece)
+            var letters = piece.queued.map { DeadLetter($0, piece.kind, of: piece.update, fault: nil) }
+            var passing: [DocumentWriter.Refused] = []
+            if !piece.documents.isEmpty {
+                let refused = try await DocumentWriter(
+                    driver: self.driver, update: piece.update, kind: piece.kind, documents: piece.documents
+                ).write()
+                letters += refused.filter(\.fault.isOfDocument).map {
+                    DeadLetter($0.document, piece.kind, of: piece.update, fault: $0.fault)
+                }
+                passing = refused.filter { !$0.fault.isOfDocument }
+            }
+            try await self.letters.keep(letters)
+            outcome.letters = letters
+            if !passing.isEmpty { outcome.failure = self.failure(passing, of: piece) }
         } catch {
-            return error
+            outcome.failure = error
         }
+        return outcome
     }
 
-    private func report(_ refused: [DocumentWriter.Refused], of piece: DocumentWriter) -> StoreError {
-        let batch = piece.update.batch
-        for (document, fault) in refused.map({ ($0.document, $0.fault) }) {
-            self.logger.error(
-                "MongoDB did not take a document's counts; the batch stays pending",
-                metadata: [
-                    "collection": "\(piece.collection)", "test": "\(document.test)", "batch": "\(batch)",
-                    "code": "\(fault.code)", "error": "\(fault.message)",
-                ])
-        }
-        let first = refused[0].fault
+    /// What was refused for reasons that are not the documents' own.
+    private func failure(_ refused: [DocumentWriter.Refused], of piece: Piece) -> StoreError {
+        let first = refused[0]
         let isTransient = refused.contains { MongoError.isTransient(serverCode: $0.fault.code) }
         return StoreError(
             isTransient ? .unavailable : .refused,
-            "MongoDB at \(self.driver.hosts): could not apply batch \(batch) to \(refused.count) documents of the "
-                + "collection \(piece.collection): \(first.message) (code \(first.code)). It stays pending, to be "
-                + "applied again at the next flush; the log names the documents.")
+            "MongoDB at \(self.driver.hosts): could not apply batch \(piece.update.batch) to \(refused.count) documents "
+                + "of the collection \(piece.update.key(piece.kind, of: first.document).collection): "
+                + "\(first.fault.message) (code \(first.fault.code)). It stays pending, to be applied again at the "
+                + "next flush.")
+    }
+
+    /// How many documents the log names for one batch.
+    private static let namedInLog = 10
+
+    private func report(_ letters: [DeadLetter], of batch: BatchID) {
+        for letter in letters.prefix(Self.namedInLog) {
+            self.logger.error(
+                """
+                a document does not take its counts; they are kept as a dead letter. Mend the document, then run \
+                tally flush --dead-letters
+                """,
+                metadata: [
+                    "collection": "\(letter.key.collection)", "test": "\(letter.key.test)", "batch": "\(batch)",
+                    "counts": "\(letter.sum)", "code": "\(letter.code)", "error": "\(letter.message)",
+                ])
+        }
+        if letters.count > Self.namedInLog {
+            self.logger.error(
+                "further documents do not take their counts; tally flush --dead-letters lists them",
+                metadata: ["batch": "\(batch)", "documents": "\(letters.count - Self.namedInLog)"])
+        }
     }
 }

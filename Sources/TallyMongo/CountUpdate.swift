@@ -45,22 +45,22 @@ struct CountUpdate: Sendable {
         marks.floor >= self.ordinal || marks.numbers[self.batch.epoch.description, default: 0] >= self.batch.number
     }
 
-    /// Writes the document's `_id`, as an element of an array.
-    func appendID(_ kind: Kind, of document: DocumentCounts, to identifiers: inout BSONWriter) {
-        switch kind {
-        case .totals: identifiers.string(document.test.string)
-        case .hours: identifiers.document { self.dayID(document, to: &$0) }
-        }
+    /// Which document of this kind takes these counts.
+    func key(_ kind: Kind, of document: DocumentCounts) -> DocumentKey {
+        DocumentKey(
+            kind: kind, client: document.client, test: document.test, day: kind == .hours ? self.hour.day : nil)
     }
 
     /// Writes the document to insert where there is none.
     func appendInsertion(_ kind: Kind, of document: DocumentCounts, to documents: inout BSONWriter) {
         documents.document {
-            self.id(kind, of: document, to: &$0)
+            self.key(kind, of: document).appendID("_id", to: &$0)
             switch kind {
             case .totals:
                 let views = document.counts.filter { $0.event == .view }
-                $0.document("variations") { for count in views { $0.int64(FieldName.encode(count.variation), count.count) } }
+                $0.document("variations") {
+                    for count in views { $0.int64(FieldName.encode(count.variation), count.count) }
+                }
                 $0.int64("total", views.reduce(0) { $0 + $1.count })
                 $0.document("events") { Self.events(document.counts.filter { $0.event != .view }, to: &$0) }
                 $0.date("firstTrackedAt", secondsSince1970: self.hour.secondsSince1970)
@@ -82,7 +82,7 @@ struct CountUpdate: Sendable {
     ) {
         statements.document {
             $0.document("q") {
-                self.id(kind, of: document, to: &$0)
+                self.key(kind, of: document).appendID("_id", to: &$0)
                 Self.below("applied.floor", self.ordinal, to: &$0)
                 Self.below(self.mark, self.batch.number, to: &$0)
             }
@@ -129,21 +129,7 @@ struct CountUpdate: Sendable {
         }
     }
 
-    // MARK: Identity
-
     private var hourField: String { (self.hour.hourOfDay < 10 ? "0" : "") + String(self.hour.hourOfDay) }
-
-    private func id(_ kind: Kind, of document: DocumentCounts, to writer: inout BSONWriter) {
-        switch kind {
-        case .totals: writer.string("_id", document.test.string)
-        case .hours: writer.document("_id") { self.dayID(document, to: &$0) }
-        }
-    }
-
-    private func dayID(_ document: DocumentCounts, to writer: inout BSONWriter) {
-        writer.string("test", document.test.string)
-        writer.date("day", secondsSince1970: self.hour.day * 86_400)
-    }
 
     // MARK: Sums
 

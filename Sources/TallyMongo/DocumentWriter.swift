@@ -91,7 +91,7 @@ struct DocumentWriter: Sendable {
                 $0.document("$match") {
                     $0.document("_id") {
                         $0.array("$in") {
-                            for document in documents { self.update.appendID(self.kind, of: document, to: &$0) }
+                            for document in documents { self.update.key(self.kind, of: document).appendID(to: &$0) }
                         }
                     }
                 }

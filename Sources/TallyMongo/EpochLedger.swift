@@ -4,16 +4,28 @@ import TallyCore
 /// What the ledger says of one epoch.
 struct EpochRecord: Sendable, Equatable {
     let epoch: Epoch
+    /// `redis`, `embedded`, `spool`.
+    let buffer: String
     /// From 1, in the order in which the store first met the epochs, without gaps.
     let ordinal: Int64
     /// The last batch that is finished on every document.
     let lastNumber: Int64
+    /// The sum of all finished batches, those of their counts included that documents refused (`DeadLetters`).
+    let total: Int64
     let isClosed: Bool
+}
+
+/// All that must be known before a batch is applied, each part read after the one before it.
+struct OpenEpoch: Sendable {
+    let record: EpochRecord
+    let waiting: DeadLetters.Waiting
+    let horizon: EpochHorizon
 }
 
 /// Up to where marks can be pruned.
 struct EpochHorizon: Sendable, Equatable {
-    /// Every epoch of this ordinal or a lower one is closed: 0 where there is none.
+    /// Every epoch of this ordinal or a lower one is closed, and none of its counts wait as dead letters, whose replay
+    /// it would turn into a no-op: 0 where there is none.
     let floor: Int64
     /// The latest of the epochs up to the floor, at most `EpochLedger.prunedAtOnce`.
     let closed: [Epoch]
@@ -34,11 +46,12 @@ struct EpochLedger: Sendable {
     let driver: MongoDriver
     let logger: Logger
 
-    /// The epoch's record, made where there is none yet, and the horizon that held when it was read.
+    /// The epoch's record, made where there is none yet, with the dead letters and the horizon that held when it was
+    /// read.
     /// - Throws: `StoreError`.
-    func open(_ epoch: Epoch, buffer: String, at secondsSince1970: Int64) async throws(StoreError) -> (
-        record: EpochRecord, horizon: EpochHorizon
-    ) {
+    func open(
+        _ epoch: Epoch, buffer: String, at secondsSince1970: Int64
+    ) async throws(StoreError) -> OpenEpoch {
         // Each attempt fails only where another registration succeeded meanwhile, or where a new primary does not yet
         // know what the majority has; a few are plenty.
         for attempt in 1...20 {
@@ -86,7 +99,22 @@ struct EpochLedger: Sendable {
         }
     }
 
-    private func find(_ epoch: Epoch) async throws(StoreError) -> (record: EpochRecord, horizon: EpochHorizon)? {
+    /// All epochs, with what of their totals waits as dead letters.
+    /// - Throws: `StoreError`.
+    func entries() async throws(StoreError) -> [StoreLedgerEntry] {
+        try await self.driver.run { connection throws(MongoError) in
+            let documents = try connection.aggregate(Self.collection, attempted: "read the epochs") { _ in }
+            let records = try documents.map { document throws(MongoError) in try EpochRecord(document) }
+            let letters = try DeadLetters.sums(connection)
+            return records.map { record in
+                StoreLedgerEntry(
+                    epoch: record.epoch, buffer: record.buffer, lastNumber: record.lastNumber, total: record.total,
+                    deadLettered: letters[record.epoch]?.total(upTo: record.lastNumber) ?? 0, isClosed: record.isClosed)
+            }
+        }
+    }
+
+    private func find(_ epoch: Epoch) async throws(StoreError) -> OpenEpoch? {
         try await self.driver.run { connection throws(MongoError) in
             let documents = try connection.aggregate(Self.collection, attempted: "read the epochs") {
                 $0.document {
@@ -100,9 +128,12 @@ struct EpochLedger: Sendable {
             }
             let records = try documents.map { document throws(MongoError) in try EpochRecord(document) }
             guard let record = records.first(where: { $0.epoch == epoch }) else { return nil }
+            // After the ledger: what a batch left that is finished there, or an epoch that is closed there, is seen.
+            let waiting = try DeadLetters.waiting(connection)
             // An epoch that is registered from now on has a higher ordinal than any that was read.
-            guard let oldestOpen = records.filter({ !$0.isClosed }).map(\.ordinal).min(), oldestOpen > 1 else {
-                return (record, EpochHorizon(floor: 0, closed: []))
+            let open = records.filter { !$0.isClosed }.map(\.ordinal) + [waiting.lowestOrdinal].compactMap(\.self)
+            guard let oldestOpen = open.min(), oldestOpen > 1 else {
+                return OpenEpoch(record: record, waiting: waiting, horizon: EpochHorizon(floor: 0, closed: []))
             }
             let closed = try connection.aggregate(Self.collection, attempted: "read the closed epochs") {
                 $0.document { $0.document("$match") { $0.document("ordinal") { $0.int64("$lt", oldestOpen) } } }
@@ -110,7 +141,8 @@ struct EpochLedger: Sendable {
                 $0.document { $0.int32("$limit", Self.prunedAtOnce) }
             }
             let epochs = try closed.map { document throws(MongoError) in try EpochRecord(document).epoch }
-            return (record, EpochHorizon(floor: oldestOpen - 1, closed: epochs))
+            return OpenEpoch(
+                record: record, waiting: waiting, horizon: EpochHorizon(floor: oldestOpen - 1, closed: epochs))
         }
     }
 
@@ -160,11 +192,14 @@ extension EpochRecord {
         do throws(BSONFault) {
             guard case .string(let id) = try document.value("_id"), let epoch = Epoch(id),
                 let ordinal = try document.value("ordinal")?.wholeNumber,
-                let lastNumber = try document.value("lastNumber")?.wholeNumber
-            else { throw BSONFault(what: "a record lacks its epoch, ordinal or lastNumber") }
+                let lastNumber = try document.value("lastNumber")?.wholeNumber,
+                let total = try document.value("total")?.wholeNumber
+            else { throw BSONFault(what: "a record lacks its epoch, ordinal, lastNumber or total") }
             self.epoch = epoch
+            self.buffer = try document.string("buffer")
             self.ordinal = ordinal
             self.lastNumber = lastNumber
+            self.total = total
             self.isClosed = try document.value("closedAt") != nil
         } catch {
             throw MongoError(.content, code: 0, message: error.what, attempted: "read \(EpochLedger.collection)")

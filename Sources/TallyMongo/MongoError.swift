@@ -66,6 +66,19 @@ struct MongoError: Error, Sendable {
         }
     }
 
+    /// Whether a server's error about one statement may be the document's own, so that only a change of that document
+    /// helps. Not where it is about the user, the disk or how the cluster is laid out: that meets every document, and
+    /// passes with its cause.
+    static func mayBeOfDocument(serverCode: Int32) -> Bool {
+        switch serverCode {
+        case 13, 18: false  // Unauthorized, AuthenticationFailed
+        case 24, 46, 11601: false  // LockTimeout, LockBusy, Interrupted
+        case 63, 70, 150, 13388: false  // StaleShardVersion, ShardNotFound, StaleEpoch, StaleConfig
+        case 8000, 14031: false  // AtlasError, such as a space quota; OutOfDiskSpace
+        default: !self.isTransient(serverCode: serverCode)
+        }
+    }
+
     /// The error as callers see it.
     /// - Parameter hosts: which servers were asked.
     func storeError(hosts: String) -> StoreError {

@@ -38,7 +38,8 @@ extension MongoStore {
             let build = try connection.command(BSONWriter.document { $0.int32("buildInfo", 1) }, attempted: attempted)
             var inspection = MongoInspection(
                 version: build.text("version") ?? "unknown", replicaSet: hello.text("setName"),
-                members: max(1, hello.count("hosts") + hello.count("passives")), clockAheadSeconds: 0, majorityFault: nil)
+                members: max(1, hello.count("hosts") + hello.count("passives")), clockAheadSeconds: 0,
+                majorityFault: nil)
             if case .date(let milliseconds) = try? hello.value("localTime") {
                 inspection.clockAheadSeconds = Double(milliseconds) / 1000 - (before + after) / 2
             }

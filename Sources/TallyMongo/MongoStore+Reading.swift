@@ -133,26 +133,3 @@ extension TestMetrics {
         return variations.sorted { $0.name < $1.name }
     }
 }
-
-extension BSONDocument {
-    fileprivate func wholeNumber(_ key: String) throws(BSONFault) -> Int64 {
-        guard let number = try self.value(key)?.wholeNumber else {
-            throw BSONFault(what: "\(key) is not a whole number")
-        }
-        return number
-    }
-
-    fileprivate func secondsSince1970(_ key: String) throws(BSONFault) -> Int64 {
-        guard case .date(let milliseconds) = try self.value(key) else { throw BSONFault(what: "\(key) is not a date") }
-        return Int64((Double(milliseconds) / 1000).rounded(.down))
-    }
-
-    /// Empty where there is none.
-    fileprivate func subdocument(_ key: String) throws(BSONFault) -> BSONDocument {
-        switch try self.value(key) {
-        case .document(let document): document
-        case nil: .empty
-        default: throw BSONFault(what: "\(key) is not a document")
-        }
-    }
-}

@@ -10,6 +10,7 @@ public import TallyCore
 ///   updatedAt, applied}`
 /// - `<client>.hourly`: `{_id: {test, day}, hours: {"00"…"23": {<event>: {<variation>: n}}}, updatedAt, applied}`
 /// - `tally.epochs`: see `EpochLedger`
+/// - `tally.deadletters`: see `DeadLetter`
 /// - `tally.state`: `{_id: "flush", flushedAt}`
 ///
 /// `applied` holds for every epoch the number of the last batch that the document has, and a `floor`: nothing of an
@@ -21,7 +22,8 @@ public final class MongoStore: CounterStore {
 
     let driver: MongoDriver
     let logger: Logger
-    private let ledger: EpochLedger
+    private let epochs: EpochLedger
+    private let letters: DeadLetters
     private let writer: BatchWriter
 
     /// Reads the connection string and starts the driver; connects when something is asked. A `mongodb+srv://` address
@@ -32,8 +34,9 @@ public final class MongoStore: CounterStore {
     public init(uri: String, logger: Logger) throws(StoreError) {
         self.driver = try MongoDriver(uri: uri, logger: logger)
         self.logger = logger
-        self.ledger = EpochLedger(driver: self.driver, logger: logger)
-        self.writer = BatchWriter(driver: self.driver, logger: logger)
+        self.epochs = EpochLedger(driver: self.driver, logger: logger)
+        self.letters = DeadLetters(driver: self.driver)
+        self.writer = BatchWriter(driver: self.driver, letters: self.letters, logger: logger)
     }
 
     /// Waits for what is under way and ends the driver's threads. To be called before the store is let go; whatever is
@@ -41,7 +44,8 @@ public final class MongoStore: CounterStore {
     public func shutdown() async { await self.driver.shutdown() }
 
     public func apply(_ batch: SealedBatch, pace: FlushPace) async throws {
-        let (record, horizon) = try await self.ledger.open(batch.id.epoch, buffer: batch.buffer, at: batch.sealedAt)
+        let epoch = try await self.epochs.open(batch.id.epoch, buffer: batch.buffer, at: batch.sealedAt)
+        let record = epoch.record
         guard batch.id.number > record.lastNumber else { return }
         if record.isClosed {
             // Every batch of the epoch was finished before it was closed, so numbers beyond the last one cannot be.
@@ -61,12 +65,21 @@ public final class MongoStore: CounterStore {
                 ])
         }
         let update = CountUpdate(
-            batch: batch.id, ordinal: record.ordinal, horizon: horizon, hour: batch.hour, sealedAt: batch.sealedAt)
-        try await self.writer.write(batch.documents, as: update, pace: pace)
-        try await self.ledger.finish(batch.id, total: batch.total)
+            batch: batch.id, ordinal: record.ordinal, horizon: epoch.horizon, hour: batch.hour, sealedAt: batch.sealedAt
+        )
+        try await self.writer.write(batch.documents, as: update, behind: epoch.waiting.documents, pace: pace)
+        try await self.epochs.finish(batch.id, total: batch.total)
     }
 
-    public func close(_ epoch: Epoch) async throws { try await self.ledger.close(epoch) }
+    public func ledger() async throws -> [StoreLedgerEntry] { try await self.epochs.entries() }
+
+    public func deadLetters() async throws -> [DeadLetterQueue] { try await self.letters.queues() }
+
+    public func replayDeadLetters() async throws -> DeadLetterReport {
+        try await DeadLetterReplay(driver: self.driver, letters: self.letters).run()
+    }
+
+    public func close(_ epoch: Epoch) async throws { try await self.epochs.close(epoch) }
 
     public func recordFlush(at secondsSince1970: Int64) async throws {
         try await self.driver.run { connection throws(MongoError) in

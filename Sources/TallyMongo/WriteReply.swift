@@ -9,6 +9,9 @@ struct WriteReply {
 
         /// Two inserts of one key met (E11000).
         var isDuplicateKey: Bool { self.code == 11000 }
+
+        /// Only a change of the document that the statement names helps.
+        var isOfDocument: Bool { MongoError.mayBeOfDocument(serverCode: self.code) }
     }
 
     /// How many documents the statements found, or inserted.

@@ -48,7 +48,9 @@ struct DurabilityBarrier {
         let now = try await self.client.command(["TIME"]).array?.first?.text.flatMap { Int64($0) } ?? 0
         var youngest: Int64?
         for case .batch(let id) in entries.reversed().prefix(1) {
-            youngest = try await self.client.command(["HGET", self.keys.batch(id), "sealed_at"]).text.flatMap { Int64($0) }
+            youngest = try await self.client.command(["HGET", self.keys.batch(id), "sealed_at"]).text.flatMap {
+                Int64($0)
+            }
         }
         // The end of an epoch carries no time, and a batch may be gone by now: then as if it were of this moment. A clock
         // that was set back must not make the wait longer than that.

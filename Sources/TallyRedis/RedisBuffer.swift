@@ -18,11 +18,12 @@ public final class RedisBuffer: CounterBuffer {
     /// - Parameters:
     ///   - owner: the store that the counts go to (`mongodb`, or the embedded store's ID). A key prefix belongs to one.
     public init(
-        endpoint: RedisEndpoint, keyPrefix: String, bounds: NameBounds, owner: String, eventLoop: any EventLoop,
-        logger: Logger
+        endpoint: RedisEndpoint, keyPrefix: String, bounds: NameBounds, eventIDs: EventIDBounds = .standard,
+        owner: String, eventLoop: any EventLoop, logger: Logger
     ) {
         self.session = RedisSession(
-            endpoint: endpoint, keys: RedisKeys(prefix: keyPrefix), bounds: bounds, owner: owner, logger: logger)
+            endpoint: endpoint, keys: RedisKeys(prefix: keyPrefix), bounds: bounds, eventIDs: eventIDs, owner: owner,
+            logger: logger)
         self.client = RedisClient(session: self.session, eventLoop: eventLoop)
         self.logger = logger
     }
@@ -44,7 +45,9 @@ public final class RedisBuffer: CounterBuffer {
             }
             return entry
         }
-        if !entries.isEmpty { try await DurabilityBarrier(client: self.client, keys: self.session.keys).wait(for: entries) }
+        if !entries.isEmpty {
+            try await DurabilityBarrier(client: self.client, keys: self.session.keys).wait(for: entries)
+        }
         return entries
     }
 
@@ -74,6 +77,18 @@ public final class RedisBuffer: CounterBuffer {
     }
 
     public func ping() async throws { _ = try await self.client.command(["PING"], timeout: .seconds(2)) }
+
+    public func ledger() async throws -> BufferLedger {
+        let reply = try await self.client.run(.ledger, [])
+        guard let ledger = BufferLedger(redisReply: reply) else {
+            throw BufferError(
+                .malformed,
+                "the books of the keys \(self.session.keys.base)* in Redis are not as tally writes them; look at them "
+                    + "with redis-cli HGETALL '\(self.session.keys.meta)' and LRANGE '\(self.session.keys.pending)' 0 -1"
+            )
+        }
+        return ledger
+    }
 
     /// Ends the connection of the flush. Lanes are closed by those who made them.
     public func shutdown() async { await self.client.close() }

@@ -43,6 +43,8 @@ struct LaneStateMachine {
         let lane: UInt64
         let epoch: Epoch
         let since: NIODeadline
+        /// For how long it is sent again.
+        let retryWithin: TimeAmount
         /// Whether an earlier sending may have been carried out: its answer was lost.
         var isUncertain = false
         /// Whether it has been written on a connection and not been answered.
@@ -71,10 +73,13 @@ struct LaneStateMachine {
     var hasBatchUnderWay: Bool { self.underWay != nil }
 
     /// A batch is handed over. Only while `isReady`.
-    mutating func submit(now: NIODeadline) -> Action {
+    /// - Parameter retryWithin: where it must not be sent again for as long as others.
+    mutating func submit(now: NIODeadline, retryWithin: TimeAmount? = nil) -> Action {
         precondition(self.isReady, "a lane takes a batch only when it is ready")
         guard let epoch = self.epoch else { preconditionFailure("a lane that is ready knows its epoch") }
-        self.underWay = UnderWay(number: self.lastNumber + 1, lane: self.lane, epoch: epoch, since: now, isSent: true)
+        self.underWay = UnderWay(
+            number: self.lastNumber + 1, lane: self.lane, epoch: epoch, since: now,
+            retryWithin: min(retryWithin ?? Self.longestRetry, Self.longestRetry), isSent: true)
         return .send(lane: self.lane, number: self.lastNumber + 1, epoch: epoch)
     }
 
@@ -151,7 +156,7 @@ struct LaneStateMachine {
     }
 
     private mutating func expire(now: NIODeadline) -> Action {
-        guard let batch = self.underWay, batch.isUncertain, now - batch.since > Self.longestRetry else { return .none }
+        guard let batch = self.underWay, batch.isUncertain, now - batch.since > batch.retryWithin else { return .none }
         self.underWay = nil
         self.startLane()
         return .finish(.unknown)
@@ -170,7 +175,9 @@ struct LaneStateMachine {
             self.underWay = batch
             return .send(lane: batch.lane, number: batch.number, epoch: epoch)
         }
-        batch = UnderWay(number: self.lastNumber + 1, lane: self.lane, epoch: epoch, since: batch.since, isSent: true)
+        batch = UnderWay(
+            number: self.lastNumber + 1, lane: self.lane, epoch: epoch, since: batch.since,
+            retryWithin: batch.retryWithin, isSent: true)
         self.underWay = batch
         return .send(lane: batch.lane, number: batch.number, epoch: epoch)
     }

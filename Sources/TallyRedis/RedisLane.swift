@@ -47,7 +47,8 @@ final class RedisLane: BufferLane {
         self.eventLoop.preconditionInEventLoop()
         self.batch = batch
         self.completion = completion
-        self.perform(self.state.submit(now: .now()))
+        self.perform(
+            self.state.submit(now: .now(), retryWithin: batch.hasIDs ? self.session.retryIDsWithin : nil))
     }
 
     func close() {

@@ -1,4 +1,5 @@
 import Logging
+import NIOCore
 import TallyCore
 
 /// What all connections of one deployment have in common, and the hello that each of them begins with.
@@ -6,9 +7,15 @@ struct RedisSession: Sendable {
     let endpoint: RedisEndpoint
     let keys: RedisKeys
     let bounds: NameBounds
+    let eventIDs: EventIDBounds
     /// The store that the counts go to; a prefix belongs to one. See `Scripts/hello.lua`.
     let owner: String
     let logger: Logger
+
+    /// After this long an unanswered batch with event IDs is not sent again: its senders may have sent it again
+    /// themselves, through another instance, and the IDs must still be remembered when this one arrives. Half of the
+    /// window, so that the other half is left for what is under way.
+    var retryIDsWithin: TimeAmount { TimeAmount(self.eventIDs.window / 2) }
 
     /// Says hello, sees to what has to be done before anything is counted, and calls back with the epoch under which this
     /// Redis counts.

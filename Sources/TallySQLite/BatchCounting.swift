@@ -20,27 +20,55 @@ struct BatchCounting {
             db, "INSERT INTO counts (count, batch, client, test, variation, event) VALUES (?, ?, ?, ?, ?, ?)")
     }
 
-    /// Counts a batch, but for the units that meet a bound; `state` must have room for its sum.
-    func count(_ batch: ParsedBatch, state: inout BufferState, names: inout KnownNames) throws -> Verdicts {
+    /// Counts a batch, but for the units that meet a bound and the entries whose event IDs are remembered; `state` must
+    /// have room for its sum.
+    /// - Parameter seen: needed where the batch has event IDs.
+    func count(
+        _ batch: ParsedBatch, state: inout BufferState, names: inout KnownNames, seen: inout SeenIDs?
+    ) throws -> Verdicts {
         try batch.source.bytes.withUnsafeBytes { bytes in
             var exceptions: [Verdicts.Exception] = []
+            var duplicates: [Int] = []
             let entries = batch.source.entries
             var start = 0
             while start < entries.count {
                 let unit = entries[start].unit
                 var end = start + 1
                 while end < entries.count, entries[end].unit == unit { end += 1 }
-                if let refused = try names.admit(start..<end, of: batch, in: bytes, state: &state, self.db) {
-                    exceptions.append(.init(unit: Int(unit), refusal: refused.refusal, entry: refused.entry))
-                } else {
-                    for entry in start..<end {
-                        try self.add(entries[entry].count, batch.names[entry], in: bytes, state: &state)
+                let refused: (entry: Int, refusal: Refusal)?
+                if let sifted = try seen?.sift(start..<end, of: batch, in: bytes) {
+                    if let entry = sifted.withoutRoom {
+                        refused = (entry, .tooManyIDs)
+                    } else {
+                        refused = try self.count(sifted.fresh, of: batch, in: bytes, state: &state, names: &names)
+                        if refused == nil {
+                            try seen?.record(sifted.fresh, of: batch, in: bytes)
+                            duplicates += sifted.duplicates
+                        }
                     }
+                } else {
+                    refused = try self.count(start..<end, of: batch, in: bytes, state: &state, names: &names)
+                }
+                if let refused {
+                    exceptions.append(.init(unit: Int(unit), refusal: refused.refusal, entry: refused.entry))
                 }
                 start = end
             }
-            return exceptions.isEmpty ? .allCounted : Verdicts(exceptions: exceptions)
+            if exceptions.isEmpty && duplicates.isEmpty { return .allCounted }
+            return Verdicts(exceptions: exceptions, duplicates: duplicates)
         }
+    }
+
+    /// Counts entries of one unit, or says which of them met which bound, and then counts none.
+    private func count(
+        _ entries: some Collection<Int>, of batch: ParsedBatch, in bytes: UnsafeRawBufferPointer,
+        state: inout BufferState, names: inout KnownNames
+    ) throws -> (entry: Int, refusal: Refusal)? {
+        if let refused = try names.admit(entries, of: batch, in: bytes, state: &state, self.db) { return refused }
+        for entry in entries {
+            try self.add(batch.source.entries[entry].count, batch.names[entry], in: bytes, state: &state)
+        }
+        return nil
     }
 
     private func add(

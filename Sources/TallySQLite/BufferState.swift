@@ -78,6 +78,7 @@ struct BufferState: Equatable {
         try self.seal(db, now: now)
         if self.lastNumber > 0 {
             try self.append(db, kind: "epochClosed", number: 0, now: now, total: self.accepted, fields: 0)
+            try ClosedEpochs.remember(self.epoch, accepted: self.accepted, db)
         }
         self.epoch = .random()
         self.lastNumber = 0

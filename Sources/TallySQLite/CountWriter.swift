@@ -6,17 +6,19 @@ import TallyCore
 final class CountWriter: Sendable {
     private let database: EmbeddedDatabase
     private let transactions: BufferTransactions
+    private let eventIDs: EventIDBounds
     private let maximumFieldsPerBatch: Int
     private let room: SpoolRoom?
     /// Used on the writing connection's queue alone, so never waited for.
     private let names: Mutex<KnownNames>
 
     init(
-        database: EmbeddedDatabase, transactions: BufferTransactions, bounds: NameBounds, maximumFieldsPerBatch: Int,
-        room: SpoolRoom?
+        database: EmbeddedDatabase, transactions: BufferTransactions, bounds: NameBounds, eventIDs: EventIDBounds,
+        maximumFieldsPerBatch: Int, room: SpoolRoom?
     ) {
         self.database = database
         self.transactions = transactions
+        self.eventIDs = eventIDs
         self.maximumFieldsPerBatch = maximumFieldsPerBatch
         self.room = room
         self.names = Mutex(KnownNames(bounds: bounds))
@@ -53,7 +55,10 @@ final class CountWriter: Sendable {
                 try self.room?.check(state, db)
                 guard state.hasRoom(for: batch.sum) else { throw ParsedBatch.tooLarge }
                 try state.prepareToCount(db, now: now, maximumFields: self.maximumFieldsPerBatch)
-                return try BatchCounting(db).count(batch, state: &state, names: &names)
+                var seen = batch.source.hasIDs ? try SeenIDs(db, bounds: self.eventIDs, now: now) : nil
+                let verdicts = try BatchCounting(db).count(batch, state: &state, names: &names, seen: &seen)
+                try seen?.finish()
+                return verdicts
             }
         }
     }

@@ -49,6 +49,8 @@ enum EmbeddedSchema {
                 sql: "INSERT INTO store_state (id, store_id, flushed_at) VALUES (1, ?, NULL)",
                 arguments: [Epoch.random().description + Epoch.random().description])
         }
+        migrator.registerMigration("2 event IDs") { db in try db.execute(sql: self.eventIDs) }
+        migrator.registerMigration("2 closed epochs") { db in try db.execute(sql: self.closedEpochs) }
         return migrator
     }
 
@@ -110,6 +112,30 @@ enum EmbeddedSchema {
             client TEXT NOT NULL, test TEXT NOT NULL, event TEXT NOT NULL,
             PRIMARY KEY (client, test, event)
         ) STRICT, WITHOUT ROWID;
+        """
+
+    /// IDs are forgotten a slice at a time, so that no index on their age is needed.
+    private static let eventIDs = """
+        -- Times are seconds since 1970, UTC. The slice begun last takes new IDs.
+        CREATE TABLE seen_slices (
+            slice INTEGER PRIMARY KEY,
+            begun_at INTEGER NOT NULL,
+            remembered_until INTEGER NOT NULL,  -- past it the slice is over, and its rows go some at a time
+            ids INTEGER NOT NULL                -- rows of seen_ids, when none had gone
+        ) STRICT;
+
+        CREATE TABLE seen_ids (
+            slice INTEGER NOT NULL, client TEXT NOT NULL, id TEXT NOT NULL,
+            PRIMARY KEY (slice, client, id)
+        ) STRICT, WITHOUT ROWID;
+        """
+
+    private static let closedEpochs = """
+        -- The latest epochs that ended, oldest first, for the audit: their end is flushed, and what was accepted in them
+        -- is still known.
+        CREATE TABLE closed_epochs (
+            position INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE, accepted INTEGER NOT NULL
+        ) STRICT;
         """
 
     private static let store = """

@@ -17,7 +17,8 @@ struct KnownNames: Sendable {
     /// Records the names of a unit's entries, or refuses the unit and records none of them.
     /// - Returns: the first entry that met a bound, and which.
     mutating func admit(
-        _ entries: Range<Int>, of batch: ParsedBatch, in bytes: UnsafeRawBufferPointer, state: inout BufferState,
+        _ entries: some Collection<Int>, of batch: ParsedBatch, in bytes: UnsafeRawBufferPointer,
+        state: inout BufferState,
         _ db: Database
     ) throws -> (entry: Int, refusal: Refusal)? {
         if entries.allSatisfy({ self.cache.contains(PackedField(batch.source.field($0))) }) { return nil }

@@ -55,6 +55,12 @@ struct ParsedBatch {
         self.sum = sum
     }
 
+    /// The event ID of an entry, which lies behind its names; empty where it has none.
+    func id(_ entry: Int, in bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        let end = self.names[entry].end
+        return UnsafeRawBufferPointer(rebasing: bytes[end..<end + Int(self.source.entries[entry].idLength)])
+    }
+
     static let tooLarge = BufferError(
         .refused, "the counts would exceed \(Int64.max), so nothing of the batch was counted; send smaller ones")
 

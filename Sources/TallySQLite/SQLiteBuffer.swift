@@ -33,16 +33,16 @@ public final class SQLiteBuffer: CounterBuffer {
     ///   - maximumFieldsPerBatch: a live batch with that many counters is sealed before more is counted. It may exceed
     ///     this by what one lane's batch adds.
     public init(
-        database: EmbeddedDatabase, kind: String, bounds: NameBounds = .standard, startsNewEpoch: Bool,
-        maximumBytes: Int64? = nil, clock: @escaping @Sendable () -> Int64 = Timestamp.now,
-        maximumFieldsPerBatch: Int = 100_000
+        database: EmbeddedDatabase, kind: String, bounds: NameBounds = .standard,
+        eventIDs: EventIDBounds = .standard, startsNewEpoch: Bool, maximumBytes: Int64? = nil,
+        clock: @escaping @Sendable () -> Int64 = Timestamp.now, maximumFieldsPerBatch: Int = 100_000
     ) {
         self.kind = kind
         self.database = database
         self.transactions = BufferTransactions(
             epochToLeave: startsNewEpoch ? database.epochAtOpening : nil, clock: clock)
         self.writer = CountWriter(
-            database: database, transactions: self.transactions, bounds: bounds,
+            database: database, transactions: self.transactions, bounds: bounds, eventIDs: eventIDs,
             maximumFieldsPerBatch: maximumFieldsPerBatch, room: maximumBytes.map { SpoolRoom(maximumBytes: $0) })
     }
 
@@ -92,8 +92,6 @@ public final class SQLiteBuffer: CounterBuffer {
         try await self.write("reaching the file") { db in _ = try BufferState.load(db) }
     }
 
-    /// What was accepted and what of it still waits, all of one moment.
-    /// - Throws: `BufferError`.
     public func ledger() async throws -> BufferLedger {
         try await self.read("reading the totals") { try BufferLedger($0) }
     }

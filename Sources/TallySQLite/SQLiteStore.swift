@@ -76,8 +76,6 @@ public final class SQLiteStore: CounterStore {
         }
     }
 
-    /// How far every epoch has been applied, in no particular order.
-    /// - Throws: `StoreError`.
     public func ledger() async throws -> [StoreLedgerEntry] {
         try await self.read("reading the totals") { try StoreLedgerEntry.all($0) }
     }

@@ -1,17 +1,8 @@
 import GRDB
-public import TallyCore
+import TallyCore
 
-/// The store's side of the audit: how far an epoch of a buffer has been applied.
-public struct StoreLedgerEntry: Sendable, Equatable {
-    public let epoch: Epoch
-    /// `redis`, `embedded`, `spool`.
-    public let buffer: String
-    /// Of the batch finished last; 0 while the first is applied in part only.
-    public let lastNumber: Int64
-    /// The sum of all finished batches.
-    public let total: Int64
-    public let isClosed: Bool
-
+extension StoreLedgerEntry {
+    /// How far every epoch has been applied, as it stands in the file.
     static func all(_ db: Database) throws -> [StoreLedgerEntry] {
         var entries: [StoreLedgerEntry] = []
         try SQLStatement(db, "SELECT epoch, buffer, last_number, total, closed_at FROM store_epochs").forEach { row in

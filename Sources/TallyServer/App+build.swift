@@ -45,14 +45,17 @@ extension App {
             exit.set(StartError(.configuration, error.description))
             stop.now()
         }
-        Jobs.register(on: cron, settings: settings, flushing: flushing)
+        let auditor = Auditor(buffers: storage.buffers, store: storage.store, now: Timestamp.now)
+        let auditing = Auditing(auditor: auditor, status: AuditStatus())
+        try Jobs.register(on: cron, settings: settings, flushing: flushing, auditing: auditing)
 
         // HTTP.
         let resolver = ClientAddressResolver(trustedProxies: settings.trustedProxies)
         let trackAccess = AccessRule(allowed: settings.trackAllowed, resolver: resolver)
         let readAccess = AccessRule(allowed: settings.readAllowed, resolver: resolver)
         var http = Application(
-            router: Routes.router(buffer: storage.buffer, store: storage.store, readAccess: readAccess),
+            router: Routes.router(
+                buffer: storage.buffer, store: storage.store, auditor: auditor, readAccess: readAccess),
             server: HTTPServerBuilder { TrackingChannel(responder: $0, loops: loops, access: trackAccess) },
             configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4096),
             onServerRunning: { channel in

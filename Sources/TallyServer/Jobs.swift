@@ -2,12 +2,16 @@ import Logging
 import TallyConfig
 import TallyCore
 import TallyCron
-public import TallyFlush
+import TallyFlush
 
 /// Every job of the service, registered in this one place.
 enum Jobs {
-    static func register(on cron: CronJobs, settings: Settings, flushing: Flushing) {
+    static func register(
+        on cron: CronJobs, settings: Settings, flushing: Flushing, auditing: Auditing
+    ) throws {
         cron.scheduleCronJob("flush", settings.flushSchedule) { try await flushing.run() }
+        // Every minute; by then the flush that begins on the minute is over, nearly always.
+        cron.scheduleCronJob("audit", try CronSchedule("30 * * * * *")) { try await auditing.run() }
     }
 }
 
@@ -36,21 +40,29 @@ struct Flushing: Sendable {
     }
 }
 
-extension FlushReport {
-    /// `moved 10,000 counts of 500 counters into 20 documents, in 1 batch`.
-    public var summary: String {
-        "moved \(Self.grouped(self.total)) \(self.total == 1 ? "count" : "counts") of \(Self.grouped(self.counters)) "
-            + "\(self.counters == 1 ? "counter" : "counters") into \(Self.grouped(self.documents)) "
-            + "\(self.documents == 1 ? "document" : "documents"), in \(Self.grouped(self.batches)) "
-            + (self.batches == 1 ? "batch" : "batches")
+/// The audit as a job. A mismatch is the job's failure, so that it stands in the log as an error.
+struct Auditing: Sendable {
+    let auditor: Auditor
+    /// Takes what was found, for those who ask without auditing.
+    let status: AuditStatus
+
+    struct Mismatch: Error, CustomStringConvertible {
+        let description: String
     }
 
-    private static func grouped(_ number: some BinaryInteger) -> String {
-        var text = ""
-        for (index, digit) in String(number).reversed().enumerated() {
-            if index > 0 && index % 3 == 0 { text.append(",") }
-            text.append(digit)
+    /// - Returns: What kept it from being made, in words; nil where the books balance.
+    func run() async throws -> String? {
+        let report: AuditReport
+        do {
+            report = try await self.auditor.audit()
+        } catch let error as BufferError where error.code == .unavailable {
+            // The flush says so, too, and louder.
+            return "not made: \(error)"
+        } catch let error as StoreError where error.code == .unavailable {
+            return "not made: \(error)"
         }
-        return String(text.reversed())
+        self.status.record(report)
+        if let fault = report.fault { throw Mismatch(description: fault) }
+        return nil
     }
 }

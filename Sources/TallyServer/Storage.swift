@@ -33,6 +33,7 @@ public struct Storage: Sendable {
         let bounds = NameBounds(
             clients: settings.maxClients, testsPerClient: settings.maxTestsPerClient,
             variationsPerTest: settings.maxVariationsPerTest, eventsPerTest: settings.maxEventsPerTest)
+        let eventIDs = EventIDBounds(window: settings.dedupeWindow, maximum: settings.dedupeMaxIDs)
         let database = try Self.openFile(settings, opensSpool: opensSpool, logger)
         let mongo = try settings.mongoDBURI.map { try MongoStore(uri: $0.text, logger: logger) }
         let store: any CounterStore
@@ -50,7 +51,7 @@ public struct Storage: Sendable {
         let redis = try settings.redis.map { url in
             RedisBuffer(
                 endpoint: try RedisEndpoint(url, caFile: settings.redisCAFile), keyPrefix: settings.redisKeyPrefix,
-                bounds: bounds, owner: owner,
+                bounds: bounds, eventIDs: eventIDs, owner: owner,
                 eventLoop: eventLoop, logger: logger)
         }
         if let redis { buffers.append(redis) }
@@ -58,6 +59,7 @@ public struct Storage: Sendable {
             // A file that is restored from a copy takes its store with it, unless the store is elsewhere.
             SQLiteBuffer(
                 database: database, kind: redis == nil ? "embedded" : "spool", bounds: bounds,
+                eventIDs: eventIDs,
                 startsNewEpoch: mongo != nil,
                 maximumBytes: redis == nil ? nil : Int64(settings.spoolMaxMegabytes) * 1_000_000)
         }

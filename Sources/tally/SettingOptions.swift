@@ -34,6 +34,8 @@ struct SettingOptions: ParsableArguments {
     @Option(help: "Bound on names.") var maxTestsPerClient: String?
     @Option(help: "Bound on names.") var maxVariationsPerTest: String?
     @Option(help: "Bound on names.") var maxEventsPerTest: String?
+    @Option(help: "How long an eventID is remembered: 90s, 10m, 1h.") var dedupeWindow: String?
+    @Option(name: .customLong("dedupe-max-ids"), help: "Bound on eventIDs.") var dedupeMaxIDs: String?
 
     /// - Throws: `SettingsError`.
     func load() throws(SettingsError) -> Settings {
@@ -47,6 +49,7 @@ struct SettingOptions: ParsableArguments {
             (.eventLoops, self.eventLoops), (.maxClients, self.maxClients),
             (.maxTestsPerClient, self.maxTestsPerClient),
             (.maxVariationsPerTest, self.maxVariationsPerTest), (.maxEventsPerTest, self.maxEventsPerTest),
+            (.dedupeWindow, self.dedupeWindow), (.dedupeMaxIDs, self.dedupeMaxIDs),
         ]
         var flags: [String: String] = [:]
         for (key, value) in given { flags[key.rawValue] = value }

@@ -24,6 +24,8 @@ import Testing
         #expect(settings.maxTestsPerClient == 1_000)
         #expect(settings.maxVariationsPerTest == 100)
         #expect(settings.maxEventsPerTest == 20)
+        #expect(settings.dedupeWindow == .seconds(600))
+        #expect(settings.dedupeMaxIDs == 1_000_000)
         #expect(settings.warnings.isEmpty)
         #expect(settings.effective.map(\.key) == SettingKey.all)
         #expect(settings.effective.allSatisfy { $0.origin == .standard })
@@ -40,6 +42,7 @@ import Testing
             "LOG_LEVEL": "WARNING", "LOG_FORMAT": "json", "EVENT_LOOPS": "3", "MAX_CLIENTS": "1",
             "MAX_TESTS_PER_CLIENT": "2",
             "MAX_VARIATIONS_PER_TEST": "3", "MAX_EVENTS_PER_TEST": "1000000000",
+            "DEDUPE_WINDOW": "90s", "DEDUPE_MAX_IDS": "1000",
         ])
         #expect(settings.host == "::")
         #expect(settings.port == 0)
@@ -60,6 +63,8 @@ import Testing
         #expect(settings.maxTestsPerClient == 2)
         #expect(settings.maxVariationsPerTest == 3)
         #expect(settings.maxEventsPerTest == 1_000_000_000)
+        #expect(settings.dedupeWindow == .seconds(90))
+        #expect(settings.dedupeMaxIDs == 1_000)
         #expect(settings.effective.allSatisfy { $0.origin == .environment })
     }
 
@@ -79,6 +84,11 @@ import Testing
         #expect(origins[1] == "environment")
         #expect(origins[2].hasSuffix(".env line 2"))
         #expect(origins[3] == "default")
+    }
+
+    @Test("a time is a whole number and its unit", arguments: [("60s", 60), ("1m", 60), ("24h", 86_400)])
+    func durations(text: String, seconds: Int) throws {
+        #expect(try load(environment: ["DEDUPE_WINDOW": text]).dedupeWindow == .seconds(seconds))
     }
 
     @Test("an empty value in the environment or in .env is as if it were not there")
@@ -149,6 +159,13 @@ import Testing
             ("MAX_TESTS_PER_CLIENT", "1000000001", "not within 1 to 1000000000"),
             ("MAX_VARIATIONS_PER_TEST", "1e3", "not a whole number"),
             ("MAX_EVENTS_PER_TEST", "20.0", "not a whole number"),
+            ("DEDUPE_WINDOW", "600", "with its unit"), ("DEDUPE_WINDOW", "1.5h", "with its unit"),
+            ("DEDUPE_WINDOW", "10 m", "with its unit"), ("DEDUPE_WINDOW", "10M", "with its unit"),
+            ("DEDUPE_WINDOW", "m", "with its unit"), ("DEDUPE_WINDOW", "-1m", "with its unit"),
+            ("DEDUPE_WINDOW", "0m", "shorter or longer"), ("DEDUPE_WINDOW", "59s", "shorter or longer"),
+            ("DEDUPE_WINDOW", "25h", "shorter or longer"),
+            ("DEDUPE_WINDOW", "9223372036854775807h", "shorter or longer"),
+            ("DEDUPE_MAX_IDS", "0", "not within 1000 to 100000000"),
         ])
     func badValues(key: String, value: String, words: String) throws {
         let error = try #require(throws: SettingsError.self) { try load(environment: [key: value]) }
@@ -167,6 +184,7 @@ import Testing
             "FLUSH_SCHEDULE": "x", "TRACK_ALLOWED_IPS": "10.0.0.0/99", "READ_ALLOWED_IPS": "10.0.0.0/99",
             "TRUSTED_PROXIES": "10.0.0.0/99", "LOG_LEVEL": "x", "LOG_FORMAT": "x", "EVENT_LOOPS": "0",
             "MAX_TESTS_PER_CLIENT": "x", "MAX_VARIATIONS_PER_TEST": "x", "MAX_EVENTS_PER_TEST": "x",
+            "DEDUPE_WINDOW": "x", "DEDUPE_MAX_IDS": "x",
         ]
         let error = try #require(throws: SettingsError.self) {
             try load(
@@ -278,7 +296,8 @@ import Testing
         #expect(lines[2].split(separator: " ") == ["PORT", "1", "flag", "--port"])
         #expect(lines[3].contains("(unset: the embedded buffer, in DATA_DIR)"))
         #expect(lines[12].split(separator: " ") == ["TRUSTED_PROXIES", "(none)", "default"])
-        #expect(lines[1 + SettingKey.all.count].hasPrefix("warning: ")
+        #expect(
+            lines[1 + SettingKey.all.count].hasPrefix("warning: ")
                 && lines[1 + SettingKey.all.count].hasSuffix("did you mean PORT?"))
         #expect(table.hasSuffix("\n"))
     }

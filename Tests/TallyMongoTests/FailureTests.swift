@@ -122,7 +122,8 @@ struct FailureTests {
             for (index, (fault, isRetried)) in faults.enumerated() {
                 let number = Int64(index + 2)
                 let next = batch(
-                    epoch, number, [counts("acme", "cta", [("A", 1)]), counts("acme", Name("new \(number)"), [("A", 1)])])
+                    epoch, number,
+                    [counts("acme", "cta", [("A", 1)]), counts("acme", Name("new \(number)"), [("A", 1)])])
                 try await server.command(
                     ["configureFailPoint": "failCommand", "mode": ["times": 1], "data": .document(fault)],
                     database: "admin")

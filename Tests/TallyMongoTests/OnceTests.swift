@@ -95,35 +95,6 @@ struct OnceTests {
         #expect(hourly.map { $0["hours", "10", "view", "A"] } == [.int64(1), .int64(1)])
     }
 
-    @Test(
-        "a document that MongoDB refuses is named in the log, keeps its batch pending, and holds up no other document")
-    func refused() async throws {
-        let database = try await Database.fresh()
-        let epoch = Epoch.random()
-        try await database.server.insert(
-            [["_id": "broken", "variations": "by hand"]], database: database.name, collection: "acme")
-        let documents =
-            ["a", "broken", "z"].map { counts("acme", $0, [("A", 2)]) } + [counts("other", "a", [("A", 2)])]
-        let log = LogRecorder()
-        try await database.withStore(logger: log.logger) { store in
-            let failure = await #expect(throws: StoreError.self) { try await store.apply(batch(epoch, 1, documents)) }
-            #expect(failure?.code == .refused)
-            #expect(failure?.description.contains("stays pending") == true)
-            let line = try #require(log.lines.first { $0.hasPrefix("error MongoDB did not take") })
-            #expect(line.contains("collection=acme ") && line.contains("test=broken"))
-            #expect(try await database.epoch(epoch)?["lastNumber"] == .int64(0))
-            #expect(try await database.document("acme", "z")?["total"] == .int64(2))
-            #expect(try await database.document("other", "a")?["total"] == .int64(2))
-            #expect(try await database.document("acme", "broken") == ["_id": "broken", "variations": "by hand"])
-
-            try await database.change("acme", id: "broken", ["$unset": ["variations": ""]])
-            try await store.apply(batch(epoch, 1, documents))
-            #expect(try await store.metrics(client: "acme", test: nil)?.tests.map(\.total) == [2, 2, 2])
-            #expect(try await store.metrics(client: "other", test: nil)?.tests.map(\.total) == [2])
-        }
-        #expect(try await database.epoch(epoch)?["total"] == .int64(8))
-    }
-
     @Test("numbers that the store never saw are noticed and said, and what comes after them is counted")
     func gap() async throws {
         let database = try await Database.fresh()

@@ -99,7 +99,8 @@ import Testing
             "aof_enabled:1\r\naof_rewrite_in_progress:0\r\naof_rewrite_scheduled:1\r\naof_last_bgrewrite_status:ok\r\n")
         #expect(state.keepsAppendOnlyFile && state.isRewriting && state.lastRewriteSucceeded)
         let failed = PersistenceState(
-            "aof_enabled:1\r\naof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\naof_last_bgrewrite_status:err\r\n")
+            "aof_enabled:1\r\naof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\naof_last_bgrewrite_status:err\r\n"
+        )
         #expect(failed.keepsAppendOnlyFile && !failed.isRewriting && !failed.lastRewriteSucceeded)
         #expect(!PersistenceState("aof_enabled:0\r\n").keepsAppendOnlyFile)
     }

@@ -125,6 +125,23 @@ import Testing
         #expect(lane != 1)
     }
 
+    @Test("a batch that must not be sent again for long is given up sooner, and again only that one")
+    func shorterRetry() {
+        var state = self.connected()
+        let sent = state.submit(now: self.now, retryWithin: .minutes(5))
+        _ = state.connectionLost(now: self.now)
+        state.greeting()
+        #expect(state.greeted(epoch: Self.first, now: self.now + .minutes(5)) == sent)
+        _ = state.connectionLost(now: self.now + .minutes(5))
+        let late = self.now + .minutes(5) + .seconds(1)
+        state.greeting()
+        #expect(state.greeted(epoch: Self.first, now: late) == .finish(.unknown))
+        let next = state.submit(now: late)
+        _ = state.connectionLost(now: late)
+        state.greeting()
+        #expect(state.greeted(epoch: Self.first, now: late + .minutes(59)) == next)
+    }
+
     @Test("closing says of a batch on its way that nobody knows")
     func closing() {
         var state = self.connected()

@@ -21,7 +21,7 @@ import Testing
     }
 
     /// A lane on a loop of its own, for callers who are not on it.
-    private final class Lane: Sendable {
+    final class Lane: Sendable {
         private let loop: any EventLoop
         private let lane: NIOLoopBound<any BufferLane>
 
@@ -53,6 +53,31 @@ import Testing
                             _ =
                                 isPlain
                                 ? batch.appendSingle(field: $0, count: count) : batch.append(field: $0, count: count)
+                        }
+                    }
+                }
+                self.lane.value.send(batch) { promise.succeed($0) }
+            }
+            return try await promise.futureResult.get()
+        }
+
+        /// Sends entries with event IDs, or without where there is none.
+        func send(_ units: [[(field: String, id: String?)]]) async throws -> LaneOutcome {
+            let promise = self.loop.makePromise(of: LaneOutcome.self)
+            self.loop.execute {
+                var batch = CountBatch()
+                for unit in units {
+                    batch.beginUnit()
+                    for (field, id) in unit {
+                        let names = field.split(separator: "/").map { Name(String($0)) }
+                        let packed = CounterField.pack(
+                            client: names[0], test: names[1], variation: names[2], event: names[3])
+                        (packed + Array((id ?? "").utf8)).withUnsafeBytes {
+                            if let id {
+                                batch.append(field: $0, idLength: id.utf8.count, count: 1)
+                            } else {
+                                batch.append(field: $0, count: 1)
+                            }
                         }
                     }
                 }

@@ -55,6 +55,13 @@ import Testing
         #expect(verdicts == Verdicts(exceptions: expected.map { .init(unit: $0.0, refusal: $0.1, entry: $0.2) }))
     }
 
+    @Test("duplicates are read from the verdicts")
+    func duplicates() {
+        #expect(
+            Verdicts(redis: Array("0d0,1i3,2d4,2d6".utf8))
+                == Verdicts(exceptions: [.init(unit: 1, refusal: .tooManyIDs, entry: 3)], duplicates: [0, 4, 6]))
+    }
+
     @Test("other verdicts are refused", arguments: ["x", "1q2", "t", "1t", ",", "1t2,"])
     func wrongVerdicts(_ text: String) { #expect(Verdicts(redis: Array(text.utf8)) == nil) }
 

@@ -81,6 +81,8 @@ struct Hit: Sendable {
     var variation: Name = "A"
     var event: Name = .view
     var count: Int64 = 1
+    /// An event ID.
+    var id: String?
 }
 
 extension CountBatch {
@@ -92,7 +94,13 @@ extension CountBatch {
             for hit in unit {
                 let field = CounterField.pack(
                     client: hit.client, test: hit.test, variation: hit.variation, event: hit.event)
-                _ = field.withUnsafeBytes { self.append(field: $0, count: hit.count) }
+                guard let id = hit.id else {
+                    _ = field.withUnsafeBytes { self.append(field: $0, count: hit.count) }
+                    continue
+                }
+                (field + Array(id.utf8)).withUnsafeBytes {
+                    self.append(field: $0, idLength: id.utf8.count, count: hit.count)
+                }
             }
         }
     }

@@ -19,7 +19,8 @@ struct CheckRulesTests {
 
     private func unsafe(_ findings: [Finding]) -> [String] {
         for finding in findings where finding.severity == .unsafe {
-            #expect(finding.consequence != nil && finding.mend != nil, "\(finding.what) says what it means and what to do")
+            #expect(
+                finding.consequence != nil && finding.mend != nil, "\(finding.what) says what it means and what to do")
         }
         return findings.filter { $0.severity == .unsafe }.map(\.what)
     }
@@ -93,7 +94,9 @@ struct CheckRulesTests {
 
 extension EndToEnd {
     @Suite struct Checks {
-        @Test("real servers as they should be pass; a Redis without an append-only file does not; one that is away is said")
+        @Test(
+            "real servers as they should be pass; a Redis without an append-only file does not; one that is away is said"
+        )
         func command() async throws {
             let deployment = try await Deployment.start(.redisAndMongoDB)
             let good = try await TallyProcess.run(["check"], settings: deployment.settings())

@@ -23,18 +23,23 @@ final class Deployment: Sendable, CustomTestStringConvertible {
     let kind: Kind
     let redis: RedisServer?
     let mongo: MongoServer?
+    /// Several members in place of the one server.
+    let replicaSet: MongoReplicaSet?
     let database: String
     let folder: TemporaryDirectory
 
-    private init(_ kind: Kind) async throws {
+    private init(_ kind: Kind, _ replicaSet: MongoReplicaSet?) async throws {
         self.kind = kind
         self.redis = kind.usesRedis ? try await RedisServer.start(appendfsync: .always) : nil
-        self.mongo = kind.usesMongoDB ? try await MongoServer.shared() : nil
-        self.database = self.mongo?.uniqueDatabase() ?? ""
+        self.mongo = kind.usesMongoDB && replicaSet == nil ? try await MongoServer.shared() : nil
+        self.replicaSet = replicaSet
+        self.database = self.mongo?.uniqueDatabase() ?? "test"
         self.folder = try TemporaryDirectory("deployment")
     }
 
-    static func start(_ kind: Kind) async throws -> Deployment { try await Deployment(kind) }
+    static func start(_ kind: Kind, on replicaSet: MongoReplicaSet? = nil) async throws -> Deployment {
+        try await Deployment(kind, replicaSet)
+    }
 
     var testDescription: String { self.kind.rawValue }
 
@@ -44,6 +49,7 @@ final class Deployment: Sendable, CustomTestStringConvertible {
         var settings = ["FLUSH_SCHEDULE": flush, "DATA_DIR": self.dataDirectory(instance).path]
         if let redis { settings["REDIS_URL"] = redis.url(port: redisPort ?? redis.port) }
         if let mongo { settings["MONGODB_URI"] = mongo.uri(database: self.database) }
+        if let replicaSet { settings["MONGODB_URI"] = replicaSet.uri(database: self.database) }
         return settings
     }
 
@@ -53,6 +59,13 @@ final class Deployment: Sendable, CustomTestStringConvertible {
     func flush(_ tally: TallyProcess) async throws {
         let (exit, output) = try await tally.run(["flush"])
         guard exit == .code(0) else { throw TestSupportError("tally flush: \(exit)\n\(output)") }
+    }
+
+    /// What `GET /audit` says.
+    func audit(_ tally: TallyProcess) async throws -> JSONValue {
+        let response = try await TestConnection.once(port: tally.port, .GET, "/audit")
+        guard response.status == 200 else { throw TestSupportError("audit: \(response.status) \(response.text)") }
+        return try response.json()
     }
 
     /// What /get-metric says of these clients.
@@ -73,7 +86,7 @@ final class Deployment: Sendable, CustomTestStringConvertible {
 
     /// What lies in MongoDB or SQLite, read without tally.
     func countedInStore(clients: [Name]) async throws -> [Counter: Int64] {
-        guard let mongo else { return try self.countedInFile() }
+        guard let mongo = try await self.replicaSet?.primary() ?? self.mongo else { return try self.countedInFile() }
         var counts: [Counter: Int64] = [:]
         for client in clients {
             let documents = try await mongo.documents(database: self.database, collection: client.string)

@@ -62,7 +62,8 @@ extension EndToEnd {
             // Names that are known are counted all the same.
             let known = try #require(try await deployment.countedInStore(clients: ["acme"]).keys.first)
             #expect(
-                try await connection.request(.GET, "/track?clientName=acme&testID=\(known.test)&variation=A").status == 200)
+                try await connection.request(.GET, "/track?clientName=acme&testID=\(known.test)&variation=A").status
+                    == 200)
         }
     }
 }

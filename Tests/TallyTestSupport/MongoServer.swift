@@ -12,7 +12,15 @@ public final class MongoServer: Sendable {
     private let folder: TemporaryDirectory
     private let executable: String
     private let extra: [String]
-    private let isReplicaSet: Bool
+    private let role: Role
+
+    enum Role {
+        case standalone
+        /// The only member of a replica set.
+        case alone
+        /// One of several members (`MongoReplicaSet`).
+        case member
+    }
 
     public let port: Int
 
@@ -23,14 +31,18 @@ public final class MongoServer: Sendable {
     ///   - extra: further options, such as `["--setParameter", "enableTestCommands=1"]` for fail points.
     /// - Throws: `TestSupportError` where there is no mongod or it does not start.
     public static func start(replicaSet: Bool = false, extra: [String] = []) async throws -> MongoServer {
+        try await self.start(replicaSet ? .alone : .standalone, extra: extra)
+    }
+
+    static func start(_ role: Role, extra: [String] = []) async throws -> MongoServer {
         let executable = try Executable.find(
             variable: "MONGOD",
             candidates: ["mongod", Executable.repository.appendingPathComponent(".tools/mongod").path],
             advice: "Run the tests with `make test`, which fetches one, or set MONGOD to the path of a mongod.")
         return try await FreePort.retrying { port in
-            let server = try MongoServer(executable: executable, port: port, isReplicaSet: replicaSet, extra: extra)
+            let server = try MongoServer(executable: executable, port: port, role: role, extra: extra)
             try await server.launch()
-            if replicaSet { try await server.initiate() }
+            if role == .alone { try await server.initiate() }
             return server
         }
     }
@@ -41,10 +53,10 @@ public final class MongoServer: Sendable {
 
     private static let sharedStart = Task { try await MongoServer.start(replicaSet: true) }
 
-    private init(executable: String, port: Int, isReplicaSet: Bool, extra: [String]) throws {
+    private init(executable: String, port: Int, role: Role, extra: [String]) throws {
         self.executable = executable
         self.port = port
-        self.isReplicaSet = isReplicaSet
+        self.role = role
         self.extra = extra
         self.folder = try TemporaryDirectory("mongo")
         try FileManager.default.createDirectory(at: self.directory, withIntermediateDirectories: true)
@@ -90,11 +102,12 @@ public final class MongoServer: Sendable {
     /// As an administrator would stop it.
     public func terminate() async throws { try await self.end(SIGTERM) }
 
-    /// Starts it again with the same folder and port, and waits until it takes writes; kills it first where it still runs.
+    /// Starts it again with the same folder and port, and waits until it takes writes (as one of several members: until it
+    /// answers); kills it first where it still runs.
     public func restart() async throws {
         if self.isRunning { try await self.kill() }
         try await self.launch()
-        if self.isReplicaSet { try await self.waitForPrimary() }
+        if self.role == .alone { try await self.waitForPrimary() }
     }
 
     /// Freezes it: connections stay open, nothing is answered.
@@ -117,7 +130,7 @@ public final class MongoServer: Sendable {
             "--setParameter", "diagnosticDataCollectionEnabled=false",
             "--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100",
         ]
-        if self.isReplicaSet { arguments += ["--replSet", Self.replicaSetName, "--oplogSize", "64"] }
+        if self.role != .standalone { arguments += ["--replSet", Self.replicaSetName, "--oplogSize", "64"] }
         let process = try await ServerProcess.start(
             self.executable, arguments + self.extra, logFile: self.folder.url.appendingPathComponent("mongod.log"))
         self.process.withLock { $0 = process }
@@ -129,7 +142,7 @@ public final class MongoServer: Sendable {
 
     // MARK: Replica set
 
-    private static let replicaSetName = "tally-test"
+    static let replicaSetName = "tally-test"
 
     private func initiate() async throws {
         try await self.command(
@@ -144,9 +157,17 @@ public final class MongoServer: Sendable {
 
     private func waitForPrimary() async throws {
         guard let process = self.running else { return }
-        try await process.wait(within: .seconds(40), "MongoDB to become primary") {
-            try await self.command(["hello": 1], database: "admin")["isWritablePrimary"] == true
-        }
+        try await process.wait(within: .seconds(40), "MongoDB to become primary") { try await self.isPrimary() }
+    }
+
+    /// Whether it says of itself that it takes writes.
+    func isPrimary(within limit: Duration = .seconds(20)) async throws -> Bool {
+        try await self.hello(within: limit)["isWritablePrimary"] == true
+    }
+
+    /// What it says of itself and its set.
+    func hello(within limit: Duration) async throws -> BSONDocument {
+        try await self.wire.command(["hello": 1], database: "admin", within: limit)
     }
 
     // MARK: Looking inside

@@ -6,7 +6,9 @@ public enum ProcessMemory {
     /// - Throws: where there is no such process, or no /proc.
     public static func residentBytes(of pid: Int32) throws -> Int {
         let fields = try String(contentsOfFile: "/proc/\(pid)/statm", encoding: .utf8).split(separator: " ")
-        guard fields.count > 1, let pages = Int(fields[1]) else { throw TestSupportError("/proc/\(pid)/statm: \(fields)") }
+        guard fields.count > 1, let pages = Int(fields[1]) else {
+            throw TestSupportError("/proc/\(pid)/statm: \(fields)")
+        }
         return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
     }
 }

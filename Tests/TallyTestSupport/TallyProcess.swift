@@ -141,6 +141,11 @@ public final class TallyProcess: Sendable {
             arguments, environment: Self.environment(self.settings), directory: self.folder.url, within: limit)
     }
 
+    /// Starts another command of the program with the same settings, for tests that freeze or kill it.
+    public func start(_ arguments: [String]) async throws -> ServerProcess {
+        try await Self.start(arguments, environment: Self.environment(self.settings), directory: self.folder.url)
+    }
+
     /// Runs a command of the program with these settings alone.
     public static func run(
         _ arguments: [String], settings: [String: String], within limit: Duration = .seconds(60)
@@ -153,10 +158,16 @@ public final class TallyProcess: Sendable {
     private static func run(
         _ arguments: [String], environment: [String: String], directory: URL, within limit: Duration
     ) async throws -> (exit: ServerProcess.Exit, output: String) {
-        let log = directory.appendingPathComponent("command-\(UUID().uuidString).log")
-        let process = try await ServerProcess.start(
-            self.findExecutable(), arguments, environment: environment, directory: directory, logFile: log)
+        let process = try await self.start(arguments, environment: environment, directory: directory)
         let exit = try await process.waitUntilExit(within: limit)
         return (exit, process.log)
+    }
+
+    private static func start(
+        _ arguments: [String], environment: [String: String], directory: URL
+    ) async throws -> ServerProcess {
+        try await ServerProcess.start(
+            self.findExecutable(), arguments, environment: environment, directory: directory,
+            logFile: directory.appendingPathComponent("command-\(UUID().uuidString).log"))
     }
 }

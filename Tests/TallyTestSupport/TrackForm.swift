@@ -20,10 +20,12 @@ public struct TrackRequest: Sendable {
     public struct Item: Sendable {
         public let counter: Counter
         public let count: Int64
+        public let eventID: String?
 
-        public init(_ counter: Counter, _ count: Int64 = 1) {
+        public init(_ counter: Counter, _ count: Int64 = 1, eventID: String? = nil) {
             self.counter = counter
             self.count = count
+            self.eventID = eventID
         }
     }
 
@@ -45,7 +47,7 @@ public struct TrackRequest: Sendable {
         let text: String?
         switch form {
         case .get, .postQuery:
-            self.path = "/track?" + Self.urlEncoded(items[0].counter)
+            self.path = "/track?" + Self.urlEncoded(items[0])
             contentType = nil
             text = form == .get ? nil : ""
         default:
@@ -53,7 +55,7 @@ public struct TrackRequest: Sendable {
             switch form {
             case .form:
                 contentType = "application/x-www-form-urlencoded"
-                text = Self.urlEncoded(items[0].counter)
+                text = Self.urlEncoded(items[0])
             case .jsonObject:
                 contentType = "application/json"
                 text = Self.json(items[0])
@@ -73,21 +75,23 @@ public struct TrackRequest: Sendable {
         self.body = text.map { Array($0.utf8) }
     }
 
-    private static func parameters(_ counter: Counter) -> [(String, String)] {
+    private static func parameters(_ item: Item) -> [(String, String)] {
+        let counter = item.counter
         var parameters = [
             ("clientName", counter.client.string), ("testID", counter.test.string),
             ("variation", counter.variation.string),
         ]
         if counter.event != .view { parameters.append(("event", counter.event.string)) }
+        if let eventID = item.eventID { parameters.append(("eventID", eventID)) }
         return parameters
     }
 
-    private static func urlEncoded(_ counter: Counter) -> String {
-        self.parameters(counter).map { "\($0.0)=\(self.percentEncoded($0.1))" }.joined(separator: "&")
+    private static func urlEncoded(_ item: Item) -> String {
+        self.parameters(item).map { "\($0.0)=\(self.percentEncoded($0.1))" }.joined(separator: "&")
     }
 
     private static func json(_ item: Item) -> String {
-        var fields = self.parameters(item.counter).map { "\"\($0.0)\":\(JSONValue.quoted($0.1))" }
+        var fields = self.parameters(item).map { "\"\($0.0)\":\(JSONValue.quoted($0.1))" }
         if item.count != 1 { fields.append("\"count\":\(item.count)") }
         return "{" + fields.joined(separator: ",") + "}"
     }

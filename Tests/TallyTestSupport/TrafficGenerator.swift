@@ -20,6 +20,9 @@ public struct TrafficGenerator: Sendable {
         public var countPerItem: Int
         /// Whether what was answered with 503 is sent again, after a short pause, until it is counted.
         public var retriesRefused: Bool
+        /// Whether every item has an event ID. Then what was not answered is sent again under the same IDs until it is
+        /// acknowledged, also when the run is stopped, so that nothing is left unanswered.
+        public var eventIDs: Bool
         /// How long to try to connect again before a connection gives up.
         public var reconnectsWithin: Duration
         /// How long to wait for an answer before the connection is given up, and its counts are unanswered.
@@ -28,7 +31,8 @@ public struct TrafficGenerator: Sendable {
         public init(
             seed: UInt64 = 1, connections: Int = 8, counts: Int = 10_000, counters: Int = 100, clients: Int = 3,
             forms: [TrackForm] = TrackForm.allCases, itemsPerBatch: Int = 20, countPerItem: Int = 5,
-            retriesRefused: Bool = true, reconnectsWithin: Duration = .seconds(20), timeout: Duration = .seconds(20)
+            retriesRefused: Bool = true, eventIDs: Bool = false, reconnectsWithin: Duration = .seconds(20),
+            timeout: Duration = .seconds(20)
         ) {
             self.seed = seed
             self.connections = connections
@@ -39,6 +43,7 @@ public struct TrafficGenerator: Sendable {
             self.itemsPerBatch = itemsPerBatch
             self.countPerItem = countPerItem
             self.retriesRefused = retriesRefused
+            self.eventIDs = eventIDs
             self.reconnectsWithin = reconnectsWithin
             self.timeout = timeout
         }
@@ -50,6 +55,8 @@ public struct TrafficGenerator: Sendable {
         public var unanswered = 0
         public var refused = 0
         public var reconnects = 0
+        /// Requests that were acknowledged as duplicates.
+        public var duplicates = 0
         /// Answers that fit no promise, in words; should be empty. The first 20.
         public var surprises: [String] = []
 
@@ -67,6 +74,7 @@ public struct TrafficGenerator: Sendable {
             sum.unanswered += right.unanswered
             sum.refused += right.refused
             sum.reconnects += right.reconnects
+            sum.duplicates += right.duplicates
             sum.surprises = Array((sum.surprises + right.surprises).prefix(20))
             return sum
         }
@@ -99,7 +107,7 @@ public struct TrafficGenerator: Sendable {
     /// Sends everything, or until the flag stops it.
     ///
     /// - Parameter ports: where to connect; connection number i takes ports[i modulo their number], also when it connects
-    ///   again.
+    ///   again. With event IDs it goes to the next one, whenever it does not know what became of a request.
     /// - Throws: where a connection cannot be made for as long as the plan allows.
     @discardableResult
     public func run(ports: [Int], stop: StopFlag = StopFlag()) async throws -> Report {
@@ -109,7 +117,7 @@ public struct TrafficGenerator: Sendable {
                     self.plan.counts / self.plan.connections
                     + (index < self.plan.counts % self.plan.connections ? 1 : 0)
                 group.addTask {
-                    try await self.drive(index, counts: share, port: ports[index % ports.count], stop: stop)
+                    try await self.drive(index, counts: share, ports: ports, stop: stop)
                 }
             }
             return try await group.reduce(Report()) { $0 + $1 }
@@ -122,13 +130,17 @@ public struct TrafficGenerator: Sendable {
         try await self.run(ports: [port], stop: stop)
     }
 
-    private func drive(_ index: Int, counts: Int, port: Int, stop: StopFlag) async throws -> Report {
+    private func drive(_ index: Int, counts: Int, ports: [Int], stop: StopFlag) async throws -> Report {
         var report = Report()
         var random = SplitMix64(seed: self.plan.seed &+ UInt64(index) &* 0x1000_0001)
         var left = counts
-        var connection = try await self.connect(port)
+        var sent = 0
+        var place = index
+        var connection = try await self.connect(ports[place % ports.count])
         while left > 0, !stop.isStopped {
-            let request = self.nextRequest(atMost: left, &random)
+            let idPrefix = self.plan.eventIDs ? "\(self.plan.seed)/\(index)/\(sent)/" : nil
+            let request = self.nextRequest(atMost: left, idPrefix: idPrefix, &random)
+            sent += 1
             left -= Int(request.total)
             var isSettled = false
             while !isSettled {
@@ -137,18 +149,26 @@ public struct TrafficGenerator: Sendable {
                         request.method, request.path, headers: request.headers, body: request.body)
                     isSettled = self.settle(request, response, &report)
                     if !isSettled {
-                        if stop.isStopped { break }
+                        if stop.isStopped && !self.plan.eventIDs { break }
                         // Spread, so that all connections do not come back at the same moment.
                         try await Task.sleep(for: .milliseconds(Int.random(in: 5...40, using: &random)))
+                        if response.status == 504 {
+                            place += 1
+                            connection = try await self.connect(ports[place % ports.count])
+                        }
                     }
                 } catch let lost as ConnectionLost {
-                    if lost.requestSent {
+                    if lost.requestSent && !self.plan.eventIDs {
                         isSettled = true
                         report.unanswered += 1
                         for item in request.items { self.ledger.recordUnanswered(item.counter, item.count) }
                     }
                     report.reconnects += 1
-                    connection = try await self.connect(port)
+                    if self.plan.eventIDs {
+                        place += 1
+                        try await Task.sleep(for: .milliseconds(Int.random(in: 5...40, using: &random)))
+                    }
+                    connection = try await self.connect(ports[place % ports.count])
                 }
             }
         }
@@ -163,11 +183,17 @@ public struct TrafficGenerator: Sendable {
             report.acknowledged += 1
             for item in request.items { self.ledger.recordAcknowledged(item.counter, item.count) }
             let json = try? response.json()
-            if json?["status"] != .string("counted") { report.surprise("200 with \(response.text)") }
-            if request.path == "/track", let accepted = json?["accepted"]?.integer, accepted != request.total {
+            // A request is counted as a whole, so a duplicate is one as a whole.
+            let isDuplicate = self.plan.eventIDs && json?["status"] == .string("duplicate")
+            if isDuplicate { report.duplicates += 1 }
+            if !isDuplicate, json?["status"] != .string("counted") { report.surprise("200 with \(response.text)") }
+            if request.path == "/track", let accepted = json?["accepted"]?.integer,
+                accepted != (isDuplicate ? 0 : request.total)
+            {
                 report.surprise("\(request.total) sent, \(accepted) accepted")
             }
             return true
+        case 504 where self.plan.eventIDs: return false
         case 504:
             report.unanswered += 1
             for item in request.items { self.ledger.recordUnanswered(item.counter, item.count) }
@@ -194,15 +220,16 @@ public struct TrafficGenerator: Sendable {
         return connection
     }
 
-    private func nextRequest(atMost left: Int, _ random: inout SplitMix64) -> TrackRequest {
+    private func nextRequest(atMost left: Int, idPrefix: String?, _ random: inout SplitMix64) -> TrackRequest {
+        func id(_ item: Int) -> String? { idPrefix.map { $0 + String(item) } }
         let form = self.plan.forms.randomElement(using: &random) ?? .get
-        guard form.isBatch else { return TrackRequest(form, [TrackRequest.Item(self.pick(&random))]) }
+        guard form.isBatch else { return TrackRequest(form, [TrackRequest.Item(self.pick(&random), eventID: id(0))]) }
         var left = left
         var items: [TrackRequest.Item] = []
         for _ in 0..<Int.random(in: 1...self.plan.itemsPerBatch, using: &random) where left > 0 {
             let count = min(left, Int.random(in: 1...self.plan.countPerItem, using: &random))
             left -= count
-            items.append(TrackRequest.Item(self.pick(&random), Int64(count)))
+            items.append(TrackRequest.Item(self.pick(&random), Int64(count), eventID: id(items.count)))
         }
         return TrackRequest(form, items)
     }

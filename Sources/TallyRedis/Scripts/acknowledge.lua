@@ -1,10 +1,11 @@
 -- Forgets an entry of the pending list that the store has finished, and with it the batch that it names.
--- Does nothing where the entry is not pending, so it may be said twice, and late.
+-- Does nothing where the entry is not pending, so it may be said twice, and late. A torn seal that came back at a start
+-- may have listed an entry twice: all of them go, since what is left would name a batch that is not there.
 --
 -- KEYS[1] meta
 -- ARGV    1 key base, 2 the entry
 -- Returns 1 if it was pending, else 0
-if redis.call('LREM', base .. 'pending', 1, ARGV[2]) == 0 then
+if redis.call('LREM', base .. 'pending', 0, ARGV[2]) == 0 then
   return 0
 end
 if string.sub(ARGV[2], 1, 6) == 'batch:' then

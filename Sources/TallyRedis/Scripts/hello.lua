@@ -6,12 +6,12 @@
 -- epoch is closed, and a new one starts at 0.
 --
 -- After a change the append-only file has to be rewritten before anything is counted: a torn fragment at its end would
--- come back at the next start. `rewrite` says so until a connection has seen to it (RedisGreeting.swift).
+-- come back at the next start. `rewrite` says so until a connection has seen to it (AppendOnlyRewrite.swift).
 --
 -- KEYS[1] meta
 -- ARGV    1 key base, 2 epoch to take if a new one is due, 3 owner: the store that these counts go to
 -- Returns {epoch, "kept" | "first" | "changed", "1" where a rewrite is due, else ""}
-local stored = redis.call('HMGET', meta, 'epoch', 'run_id', 'replid', 'owner', 'sequence', 'rewrite')
+local stored = redis.call('HMGET', meta, 'epoch', 'run_id', 'replid', 'owner', 'sequence', 'rewrite', 'accepted')
 if stored[4] and stored[4] ~= ARGV[3] then
   return redis.error_reply('TALLYOWNED ' .. stored[4])
 end
@@ -24,9 +24,12 @@ if stored[1] then
   local sealed = seal(redis.call('TIME')[1])
   if sealed or stored[5] ~= '0' then
     redis.call('RPUSH', base .. 'pending', 'closed:' .. stored[1])
+    redis.call('RPUSH', base .. 'epochs', stored[1] .. ' ' .. (stored[7] or '0'))
+    redis.call('LTRIM', base .. 'epochs', -100, -1)
   end
 end
-redis.call('HSET', meta, 'epoch', ARGV[2], 'sequence', '0', 'run_id', run_id, 'replid', replid, 'owner', ARGV[3])
+redis.call('HSET', meta, 'epoch', ARGV[2], 'sequence', '0', 'run_id', run_id, 'replid', replid, 'owner', ARGV[3],
+  'accepted', '0')
 if not stored[1] then
   return {ARGV[2], 'first', ''}
 end

@@ -1,14 +1,17 @@
 -- Shared by the scripts that seal. Stands in front of each of them when it is loaded.
 --
 -- Keys, all under the one hash tag {prefix}, so that a script and a RENAMENX work on a cluster:
---   meta                  hash: epoch, sequence (number of the last sealed batch), run_id, replid, owner, rewrite
+--   meta                  hash: epoch, sequence (number of the last sealed batch), run_id, replid, owner, accepted
+--                         (everything counted in this epoch, for the audit), rewrite
 --   live                  hash: what is being counted. A field with tabs is a counter (client, test, variation,
 --                         event); `hour` and `total` describe it
 --   batch:<epoch>:<n>     hash: a sealed batch, as live was, with `sealed_at`
 --   pending               list: `batch:<epoch>:<n>` and `closed:<epoch>`, in the order the store must see them
+--   epochs                list: `<epoch> <accepted>` of the last 100 epochs that ended, oldest first
 --   lane:<epoch>:<id>     string: number of the lane's last batch, a space, its verdicts
 --   clients               set: names of clients
 --   names:<client>        hash: the names that count towards the bounds
+--   seen:<0 to 5>         sets: event IDs that are remembered, as `client TAB ID`; each expires as a whole
 local base = ARGV[1]
 local meta = KEYS[1]
 

@@ -2,16 +2,20 @@
 --   * all of it at once, or none;
 --   * once: a number that the lane has already applied gets the verdicts that it got, and changes nothing;
 --   * under the epoch that the sender knows, or not at all;
---   * a unit that would pass a bound on names is refused as a whole, its neighbours are counted;
+--   * a unit that would pass a bound is refused as a whole, its neighbours are counted;
+--   * an entry with an event ID that is remembered is a duplicate, and not counted; that of a count is remembered with
+--     it, for as long as the sender says and at most a quarter longer;
 --   * the hour of a count is read from this server's clock, one clock for all instances.
 -- Everything is checked before the first write, since a script does not roll back.
 --
 -- KEYS[1] meta
 -- ARGV    1 key base, 2 epoch, 3 lane, 4 number, 5-8 bounds (clients, tests a client, variations a test, events a
 --         test), 9 fields at which the live hash is sealed, 10 entries of each unit with commas between, or empty
---         for a plain batch: each unit has one entry, and no two the same field; then field, count, field, count, ...
--- Returns the verdicts: empty where every unit is counted, else `unit letter entry` for each refused unit, with
---         commas between; the letter is the bound: c, t, v, e
+--         for a plain batch: each unit has one entry, no two the same field, and none an ID; then field, count, field,
+--         count, ...; where there are IDs, behind all that: ms for which they are remembered, how many may be, then
+--         entry, ID, entry, ID, ...
+-- Returns the verdicts: empty where everything is counted, else, with commas between, `unit letter entry` for each
+--         refused unit, the letter being the bound: c, t, v, e, or i for IDs; and `unit d entry` for each duplicate
 local FIRST = 11
 local MOST = 4503599627370496  -- 2^52: far below where a Lua number stops being exact
 
@@ -35,11 +39,18 @@ elseif number ~= 1 then
 end
 
 local entries = (#ARGV - FIRST + 1) / 2
+if ARGV[10] ~= '' then
+  entries = 0
+  for size in string.gmatch(ARGV[10], '%d+') do
+    entries = entries + tonumber(size)
+  end
+end
 local fields = {'hour', 'total'}
 for i = 1, entries do
   fields[i + 2] = ARGV[FIRST + 2 * i - 2]
 end
-local now = redis.call('TIME')[1]
+local time = redis.call('TIME')
+local now = time[1]
 local hour = math.floor(now / 3600)
 local live = base .. 'live'
 local values = redis.call('HMGET', live, unpack(fields))
@@ -56,6 +67,7 @@ if values[1] and (tonumber(values[1]) ~= hour or total >= MOST
   seal(now)
   values, total, are_known = {}, 0, false
 end
+local total_before = total
 
 -- Numbers are handed to Redis as they are: it writes them with 17 digits, so whole numbers below 2^53 are exact.
 if are_known and ARGV[10] == '' then
@@ -69,8 +81,42 @@ if are_known and ARGV[10] == '' then
   end
   writes[4] = total
   redis.call('HSET', live, unpack(writes))
+  redis.call('HINCRBY', meta, 'accepted', total - total_before)
   redis.call('SET', lane, ARGV[4] .. ' ', 'EX', 86400)
   return ''
+end
+
+-- Event IDs lie in sets of which one after the other takes new ones, for a quarter of the window each. A set expires
+-- a window after its last ID, and so it is empty when its turn comes again. All sets are always looked at, so neither a
+-- change of the window nor a clock that jumps makes an ID be forgotten early.
+local SETS = 6
+local GRACE = 10000  -- ms before it expires in which a set is over: long enough to be freed beside the main thread
+local WINDOW = FIRST + 2 * entries
+local has_ids = #ARGV > WINDOW
+local ids, seen, new_ids, sets_over = {}, {}, {}, {}
+local remembered, most_ids = 0, 0
+if has_ids then
+  most_ids = tonumber(ARGV[WINDOW + 1])
+  local list = {}
+  for i = WINDOW + 2, #ARGV, 2 do
+    local entry = tonumber(ARGV[i]) + 1
+    ids[entry] = string.match(fields[entry + 2], '^[^\t]+\t') .. ARGV[i + 1]
+    list[#list + 1] = ids[entry]
+  end
+  for set = 0, SETS - 1 do
+    local key = base .. 'seen:' .. set
+    local left = redis.call('PTTL', key)
+    if left >= 0 and left <= GRACE then
+      sets_over[#sets_over + 1] = key
+    elseif left ~= -2 then
+      remembered = remembered + redis.call('SCARD', key)
+      for i, is_member in ipairs(redis.call('SMISMEMBER', key, unpack(list))) do
+        if is_member == 1 then
+          seen[list[i]] = true
+        end
+      end
+    end
+  end
 end
 
 -- The names that count towards the bounds, read when first needed; what this batch adds is kept here until the end.
@@ -144,15 +190,29 @@ local function bound_passed(field)
   return nil
 end
 
-local sums, refused = {}, {}
+local sums, listed, none = {}, {}, {}
 
 -- Takes the entries from `first` to `past - 1` as one unit.
 local function take(unit, first, past)
   undo = {}
-  local clients_before, names_before = client_count, #new_clients
+  local clients_before, names_before, ids_before = client_count, #new_clients, #new_ids
+  local duplicates = has_ids and {} or none
   for i = first, past - 1 do
-    if not values[i + 2] then
-      local letter = bound_passed(fields[i + 2])
+    local id = ids[i]
+    if id and seen[id] then
+      duplicates[i] = true
+    else
+      local letter
+      if id then
+        seen[id] = true
+        new_ids[#new_ids + 1] = id
+        if remembered + #new_ids > most_ids then
+          letter = 'i'
+        end
+      end
+      if not letter and not values[i + 2] then
+        letter = bound_passed(fields[i + 2])
+      end
       if letter then
         for j = #undo, 1, -1 do
           known[undo[j][1]][undo[j][2]] = undo[j][3]
@@ -161,15 +221,23 @@ local function take(unit, first, past)
         for j = #new_clients, names_before + 1, -1 do
           new_clients[j] = nil
         end
-        refused[#refused + 1] = unit .. letter .. (i - 1)
+        for j = #new_ids, ids_before + 1, -1 do
+          seen[new_ids[j]] = nil
+          new_ids[j] = nil
+        end
+        listed[#listed + 1] = unit .. letter .. (i - 1)
         return
       end
     end
   end
   for i = first, past - 1 do
-    local field, count = fields[i + 2], tonumber(ARGV[FIRST + 2 * i - 1])
-    sums[field] = (sums[field] or tonumber(values[i + 2] or '0')) + count
-    total = total + count
+    if duplicates[i] then
+      listed[#listed + 1] = unit .. 'd' .. (i - 1)
+    else
+      local field, count = fields[i + 2], tonumber(ARGV[FIRST + 2 * i - 1])
+      sums[field] = (sums[field] or tonumber(values[i + 2] or '0')) + count
+      total = total + count
+    end
   end
 end
 
@@ -198,6 +266,7 @@ for field, sum in pairs(sums) do
 end
 if #writes > 4 then
   write_hash(live, writes)
+  redis.call('HINCRBY', meta, 'accepted', total - total_before)
 end
 for client, names in pairs(added) do
   local cells = {}
@@ -212,6 +281,18 @@ end
 if #new_clients > 0 then
   redis.call('SADD', base .. 'clients', unpack(new_clients))
 end
-local verdicts = table.concat(refused, ',')
+if #sets_over > 0 then
+  redis.call('UNLINK', unpack(sets_over))
+end
+if #new_ids > 0 then
+  local window = tonumber(ARGV[WINDOW])
+  local key = base .. 'seen:' .. math.floor((now * 1000 + math.floor(time[2] / 1000)) / (window / 4)) % SETS
+  redis.call('SADD', key, unpack(new_ids))
+  -- Never less than before: another instance may remember for longer.
+  if redis.call('PTTL', key) < window + GRACE then
+    redis.call('PEXPIRE', key, window + GRACE)
+  end
+end
+local verdicts = table.concat(listed, ',')
 redis.call('SET', lane, ARGV[4] .. ' ' .. verdicts, 'EX', 86400)
 return verdicts

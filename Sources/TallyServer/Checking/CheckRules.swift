@@ -45,7 +45,8 @@ enum CheckRules {
         var findings: [Finding] = []
         switch redis.appendfsync {
         case "always":
-            findings.append(Finding(.fine, "Redis", "append-only file, synced before every answer (appendfsync always)"))
+            findings.append(
+                Finding(.fine, "Redis", "append-only file, synced before every answer (appendfsync always)"))
         case "no":
             findings.append(
                 Finding(
@@ -75,7 +76,8 @@ enum CheckRules {
             findings.append(
                 Finding(
                     .unsafe, "Redis", "its last rewrite of the append-only file failed",
-                    means: "the file grows without end, and after a restart nothing is counted in Redis until one succeeds",
+                    means:
+                        "the file grows without end, and after a restart nothing is counted in Redis until one succeeds",
                     mend: "look at Redis' log, and at the space on its disk"))
         }
         return findings
@@ -84,7 +86,8 @@ enum CheckRules {
     private static func memory(_ redis: RedisInspection) -> [Finding] {
         var findings: [Finding] = []
         if redis.maxmemoryPolicy == "noeviction" {
-            findings.append(Finding(.fine, "Redis", "nothing is evicted when memory is short (maxmemory-policy noeviction)"))
+            findings.append(
+                Finding(.fine, "Redis", "nothing is evicted when memory is short (maxmemory-policy noeviction)"))
         } else {
             findings.append(
                 Finding(
@@ -98,7 +101,9 @@ enum CheckRules {
                     .unsafe, "Redis",
                     "\(redis.usedMemory * 100 / redis.maxmemory) % of maxmemory (\(Bytes.words(redis.maxmemory))) is in use",
                     means: "when it is full, counts are refused with 503",
-                    mend: "raise maxmemory, or see why the flush does not empty the buffer (\(redis.pendingEntries) pending)"))
+                    mend:
+                        "raise maxmemory, or see why the flush does not empty the buffer (\(redis.pendingEntries) pending)"
+                ))
         }
         return findings
     }
@@ -158,7 +163,8 @@ enum CheckRules {
         guard deadLettered > 0 else { return [Finding(.fine, "MongoDB", "no dead letters")] }
         return [
             Finding(
-                .unsafe, "MongoDB", "\(deadLettered) counts wait in dead letters, since MongoDB refused their documents",
+                .unsafe, "MongoDB",
+                "\(deadLettered) counts wait in dead letters, since MongoDB refused their documents",
                 means: "they are kept, and are missing from the numbers",
                 mend: "see tally.deadletters for the reason, mend the documents, then run: tally flush --dead-letters")
         ]
@@ -180,7 +186,8 @@ enum CheckRules {
         for file in facts.openToOthers {
             findings.append(
                 Finding(
-                    .unsafe, "files", "\(file.path) may be \(file.isWritable ? "changed" : "read") by other users (mode \(file.mode))",
+                    .unsafe, "files",
+                    "\(file.path) may be \(file.isWritable ? "changed" : "read") by other users (mode \(file.mode))",
                     means: file.isWritable ? "others could change counts" : "others could read counts",
                     mend: "chmod go-rwx \(file.path)"))
         }
@@ -203,7 +210,9 @@ enum CheckRules {
                     "\(path) holds the password of \(first.key.name) and may be read by other users (mode \(Octal.text(mode)))",
                     means: "whoever reads it can change or delete counts", mend: "chmod 600 \(path)"))
         }
-        for (key, list) in [(SettingKey.trackAllowedIPs, settings.trackAllowed), (.readAllowedIPs, settings.readAllowed)] {
+        for (key, list) in [
+            (SettingKey.trackAllowedIPs, settings.trackAllowed), (.readAllowedIPs, settings.readAllowed),
+        ] {
             if let open = list.ranges.first(where: { $0.prefixLength == 0 }) {
                 findings.append(
                     Finding(
@@ -214,7 +223,9 @@ enum CheckRules {
                         mend: "name the addresses of your VPN or of your systems in \(key.name)"))
             } else {
                 findings.append(
-                    Finding(.fine, "settings", "\(key.name) lets in \(list.ranges.map(\.description).joined(separator: ", "))"))
+                    Finding(
+                        .fine, "settings",
+                        "\(key.name) lets in \(list.ranges.map(\.description).joined(separator: ", "))"))
             }
         }
         for range in settings.trustedProxies.ranges where range.prefixLength == 0 {

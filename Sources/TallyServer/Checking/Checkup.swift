@@ -21,7 +21,9 @@ public enum Checkup {
 
         if settings.redis == nil, settings.mongoDBURI == nil, !EmbeddedDatabase.exists(in: settings.dataDirectory) {
             findings.append(
-                Finding(.note, "files", "there is no embedded file yet in \(settings.dataDirectory); the first start makes it"))
+                Finding(
+                    .note, "files",
+                    "there is no embedded file yet in \(settings.dataDirectory); the first start makes it"))
             return findings
         }
         do {
@@ -47,13 +49,16 @@ extension Storage {
     fileprivate func findings(_ settings: Settings) async -> [Finding] {
         var findings: [Finding] = []
         if let redis, let endpoint = settings.redis {
-            findings += await Self.attempt("Redis", means: "counts go to the spool of each instance, until that is full") {
+            findings += await Self.attempt(
+                "Redis", means: "counts go to the spool of each instance, until that is full"
+            ) {
                 CheckRules.redis(try await redis.inspect(clock: Checkup.now), at: endpoint.description)
             }
         }
         if let mongo, let uri = settings.mongoDBURI {
             findings += await Self.attempt("MongoDB", means: "nothing is flushed; counts wait in the buffer") {
                 CheckRules.mongoDB(try await mongo.inspect(clock: Checkup.now), at: uri.redacted)
+                    + CheckRules.deadLetters(try await mongo.deadLetters().reduce(0) { $0 + $1.total })
             }
         }
         if let path = self.embeddedPath {

@@ -21,7 +21,8 @@ public struct Finding: Sendable, Equatable {
     /// What to change, a setting by its name; nil where nothing has to be done.
     public let mend: String?
 
-    init(_ severity: Severity, _ subject: String, _ what: String, means consequence: String? = nil, mend: String? = nil) {
+    init(_ severity: Severity, _ subject: String, _ what: String, means consequence: String? = nil, mend: String? = nil)
+    {
         self.severity = severity
         self.subject = subject
         self.what = what

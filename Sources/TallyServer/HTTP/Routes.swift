@@ -2,18 +2,22 @@ import HTTPTypes
 import Hummingbird
 import TallyAccess
 import TallyCore
+import TallyFlush
 
 /// All routes but /track, which `TrackHandler` answers before they are asked.
 enum Routes {
     typealias Handler = @Sendable (Request, ReadContext) async throws -> Response
 
     static func router(
-        buffer: any CounterBuffer, store: any CounterStore, readAccess: AccessRule
+        buffer: any CounterBuffer, store: any CounterStore, auditor: Auditor, readAccess: AccessRule
     ) -> Router<ReadContext> {
         let health = HealthController(buffer: buffer, store: store, access: readAccess)
         let read = ReadController(store: store)
+        let books = AuditController(auditor: auditor)
         let open: [(String, Handler)] = [("/livez", health.livez), ("/readyz", health.readyz)]
-        let guarded: [(String, Handler)] = [("/get-metric", read.getMetric), ("/clients", read.clients)]
+        let guarded: [(String, Handler)] = [
+            ("/get-metric", read.getMetric), ("/clients", read.clients), ("/audit", books.audit),
+        ]
 
         let router = Router(context: ReadContext.self, options: [.autoGenerateHeadEndpoints])
         let paths = (open + guarded).map(\.0)

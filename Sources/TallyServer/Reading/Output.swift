@@ -1,4 +1,5 @@
 public import TallyCore
+public import TallyFlush
 
 /// The numbers as the HTTP API gives them, for the command line.
 public enum Output {
@@ -8,5 +9,9 @@ public enum Output {
 
     public static func csv(_ metrics: ClientMetrics) -> String {
         String(decoding: MetricsCSV.render(metrics), as: UTF8.self)
+    }
+
+    public static func json(_ report: AuditReport) -> String {
+        String(decoding: AuditJSON.render(report), as: UTF8.self)
     }
 }

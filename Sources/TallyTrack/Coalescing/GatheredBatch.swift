@@ -3,7 +3,7 @@ import TallyCore
 /// A batch that is being gathered, with those who wait for its verdicts.
 ///
 /// All single counts of one counter become one unit, so the batch grows with the counters that are hit, not with the
-/// requests.
+/// requests. What carries an event ID is merged with nothing, since it may turn out to be a duplicate.
 final class GatheredBatch {
     /// A batch closes at this many entries. A request with many items is not split: it may go past.
     static let maximumEntries = 500
@@ -37,13 +37,18 @@ final class GatheredBatch {
         self.waiters.append(waiter)
     }
 
-    /// Adds all items of a request as one unit.
+    /// Adds all items of a request as one unit; a single count only where it carries an event ID.
     func addAll(of parser: borrowing TrackParser, for waiter: Waiter) {
         var waiter = waiter
         waiter.unit = Int32(truncatingIfNeeded: self.counts.beginUnit())
         self.within.removeAll()
         for item in parser.items.indices {
             let count = parser.items[item].count
+            let idLength = parser.items[item].idLength
+            guard idLength == 0 else {
+                parser.withFieldAndID(item) { self.counts.append(field: $0, idLength: idLength, count: count) }
+                continue
+            }
             parser.withField(item) { field in
                 switch self.within.entry(for: field, in: self.counts.bytes, entries: self.counts.entries) {
                 case .found(let entry): self.counts.add(count, to: entry)

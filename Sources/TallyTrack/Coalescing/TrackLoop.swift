@@ -46,7 +46,9 @@ final class TrackLoop {
     private var isTimerScheduled = false
     private var clock: RepeatedTask?
 
-    init(eventLoop: any EventLoop, lane: any BufferLane, spool: (any BufferLane)?, traffic: TrafficGauge, logger: Logger) {
+    init(
+        eventLoop: any EventLoop, lane: any BufferLane, spool: (any BufferLane)?, traffic: TrafficGauge, logger: Logger
+    ) {
         self.eventLoop = eventLoop
         self.lane = LaneInUse(lane)
         self.spool = spool.map { LaneInUse($0) }
@@ -83,13 +85,17 @@ final class TrackLoop {
     /// Takes what the parser holds. The waiter gets its answer when the buffer has it durably.
     @inline(__always)
     func submit(_ shape: TrackShape, from connection: TrackHandler, request: Int) -> Admission {
-        guard self.wayIn != nil else { return .bufferAway }
+        guard let wayIn = self.wayIn else { return .bufferAway }
+        // Whether an event ID was seen before only the buffer can say.
+        if self.parser.hasEventIDs, wayIn === self.spool { return .bufferAway }
         guard self.waitingCount < Self.maximumWaiting, self.gatheredBytes < Self.maximumBytesWaiting else {
             return .overloaded
         }
         let batch = self.openBatch(items: self.parser.items.count)
         let bytesBefore = batch.counts.bytes.count
         switch shape {
+        case .single where self.parser.hasEventIDs:
+            batch.addAll(of: self.parser, for: Waiter(connection: connection, request: request, accepted: nil))
         case .single:
             let waiter = Waiter(connection: connection, request: request, accepted: nil)
             let count = self.parser.items[0].count
@@ -143,6 +149,13 @@ final class TrackLoop {
             return self.sendNext(at: end)
         }
         guard let batch = self.gathered.popFirst() else { return }
+        if lane === self.spool, batch.counts.hasIDs {
+            // Gathered while the buffer was there.
+            self.gatheredBytes -= batch.counts.bytes.count
+            self.answerAll(of: batch) { _ in .problem(.notCounted("the buffer cannot be reached")) }
+            self.recycle(batch)
+            return self.sendNext()
+        }
         lane.batch = batch
         lane.sentAt = .now()
         self.gatheredSince = lane.sentAt
@@ -181,19 +194,13 @@ final class TrackLoop {
             to: batch.waiters.count, gathered: self.gathered.first?.waiters.count ?? 0, roundTrip: now - lane.sentAt,
             now: now)
         switch outcome {
-        case .counted(let verdicts) where verdicts.exceptions.isEmpty:
+        case .counted(let verdicts) where verdicts.isAllCounted:
             self.answerAll(of: batch) { waiter in
                 if let accepted = waiter.accepted { .countedAll(accepted) } else { .counted }
             }
         case .counted(let verdicts):
-            var refused: [Int32: Verdicts.Exception] = [:]
-            for exception in verdicts.exceptions { refused[Int32(exception.unit)] = exception }
-            self.answerAll(of: batch) { waiter in
-                if let exception = refused[waiter.unit] {
-                    return .problem(.boundReached(exception.refusal, field: batch.counts.field(exception.entry)))
-                }
-                return if let accepted = waiter.accepted { .countedAll(accepted) } else { .counted }
-            }
+            let units = UnitVerdicts(verdicts, of: batch.counts)
+            self.answerAll(of: batch) { units.response(to: $0) }
         case .notCounted(let error):
             self.limitedLog.failed("a batch was not counted", error)
             self.answerAll(of: batch) { _ in .problem(.notCounted("the buffer did not take it")) }

@@ -18,7 +18,8 @@ public final class TrackLoops: Sendable {
         for eventLoop in group.makeIterator() {
             loops[ObjectIdentifier(eventLoop)] = try await eventLoop.submit {
                 NIOLoopBound(
-                    TrackLoop(eventLoop: eventLoop, lane: buffer.makeLane(on: eventLoop),
+                    TrackLoop(
+                        eventLoop: eventLoop, lane: buffer.makeLane(on: eventLoop),
                         spool: spool?.makeLane(on: eventLoop), traffic: traffic, logger: logger),
                     eventLoop: eventLoop)
             }.get()

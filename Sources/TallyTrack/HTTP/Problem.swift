@@ -97,6 +97,13 @@ extension Problem {
                 detail:
                     "event \(names.event) is new, and test \(names.test) has as many as are taken; see MAX_EVENTS_PER_TEST",
                 faults: [.init(parameter: "event", detail: "is one event too many for the test")])
+        case .tooManyIDs:
+            // Not forgetting one early in favour of a new one: that would risk counting something twice.
+            Problem(
+                status: 503,
+                detail:
+                    "not counted: as many event IDs are remembered as DEDUPE_MAX_IDS allows. It is safe to send this again later; if it goes on, raise DEDUPE_MAX_IDS or shorten DEDUPE_WINDOW",
+                retryAfterSeconds: 10)
         }
     }
 
@@ -111,7 +118,7 @@ extension Problem {
     static let unknown = Problem(
         status: 504,
         detail:
-            "the buffer gave no answer within 5 s: this may have been counted or not, and sending it again may count it twice"
+            "the buffer gave no answer within 5 s: this may have been counted or not, and sending it again may count it twice, unless it carries the same eventID within DEDUPE_WINDOW"
     )
 
     static let tooLarge = Problem(

@@ -34,6 +34,15 @@ struct ResponseCache {
             status = "200 OK"
             headers = "Content-Type: application/json\r\nCache-Control: no-store\r\n"
             body = Array(#"{"status":"counted","accepted":\#(accepted)}"#.utf8)
+        case .duplicate:
+            status = "200 OK"
+            headers = "Content-Type: application/json\r\nCache-Control: no-store\r\n"
+            body = Array(#"{"status":"duplicate"}"#.utf8)
+        case .countedSome(let accepted, let duplicates):
+            status = "200 OK"
+            headers = "Content-Type: application/json\r\nCache-Control: no-store\r\n"
+            let word = accepted > 0 ? "counted" : "duplicate"
+            body = Array(#"{"status":"\#(word)","accepted":\#(accepted),"duplicates":\#(duplicates)}"#.utf8)
         case .problem(let problem):
             status = "\(problem.status) \(problem.title)"
             headers = "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n"

@@ -3,6 +3,10 @@ enum TrackResponse {
     case counted
     /// A batch; the sum of its counts.
     case countedAll(Int64)
+    /// A single count whose event ID is remembered.
+    case duplicate
+    /// A batch with items whose event IDs are remembered: the sum of what was counted, and how many items were not.
+    indirect case countedSome(accepted: Int64, duplicates: Int)
     /// Boxed, so that the answer that nearly every request gets is small to pass around.
     indirect case problem(Problem)
     /// HEAD: what GET would say, without counting and without a body.

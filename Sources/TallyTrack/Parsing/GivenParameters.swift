@@ -40,6 +40,7 @@ struct GivenParameters {
     private var testID = GivenValue()
     private var variation = GivenValue()
     private var event = GivenValue()
+    private var eventID = GivenValue()
     private var count = GivenValue()
     /// The number behind `count`, where that has no fault.
     var number: Int64 = 1
@@ -51,6 +52,7 @@ struct GivenParameters {
             case .testID: self.testID
             case .variation: self.variation
             case .event: self.event
+            case .eventID: self.eventID
             case .count: self.count
             }
         }
@@ -60,6 +62,7 @@ struct GivenParameters {
             case .testID: yield &self.testID
             case .variation: yield &self.variation
             case .event: yield &self.event
+            case .eventID: yield &self.eventID
             case .count: yield &self.count
             }
         }

@@ -38,6 +38,8 @@ public struct TrackItem: Sendable, Equatable {
     public let offset: Int
     /// Its length in bytes, at most `CounterField.maximumBytes`.
     public let length: Int
+    /// The length in bytes of its event ID, which lies right behind the name; 0 for none, at most 64.
+    public let idLength: Int
     /// From 1 to 1,000,000.
     public let count: Int64
 }

@@ -1,6 +1,8 @@
 /// The parameters of /track, in the order in which their faults are listed.
 enum TrackParameter {
     case clientName, testID, variation, event
+    /// What the caller calls this one event by, so that it may send it again without its being counted again.
+    case eventID
     /// How many to count, in the items of a batch alone.
     case count
 
@@ -10,12 +12,13 @@ enum TrackParameter {
     /// Recognizes a name by its bytes; nil for a parameter that tally does not know.
     @inline(__always)
     init?(_ name: UnsafeRawBufferPointer) {
-        // The lengths of the first four differ, so that one comparison settles a name.
+        // The lengths of the first five differ, so that one comparison settles a name.
         switch name.count {
         case 10 where Self.equal(name, "clientName"): self = .clientName
         case 6 where Self.equal(name, "testID"): self = .testID
         case 9 where Self.equal(name, "variation"): self = .variation
         case 5 where Self.equal(name, "event"): self = .event
+        case 7 where Self.equal(name, "eventID"): self = .eventID
         case 5 where Self.equal(name, "count"): self = .count
         default: return nil
         }
@@ -27,6 +30,7 @@ enum TrackParameter {
         case .testID: "testID"
         case .variation: "variation"
         case .event: "event"
+        case .eventID: "eventID"
         case .count: "count"
         }
     }

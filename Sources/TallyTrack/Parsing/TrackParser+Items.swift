@@ -24,6 +24,11 @@ extension TrackParser {
         for parameter in TrackParameter.names where query[parameter].marks.contains(.given) {
             self.check(query[parameter], parameter)
         }
+        // It would make all items but the first duplicates.
+        if query[.eventID].marks.contains(.given) {
+            self.faults.add(
+                .eventID, "is for one event; give each item of the batch its own instead of one in the query")
+        }
         self.faults.endItem()
     }
 
@@ -34,6 +39,8 @@ extension TrackParser {
         let test = self.choose(.testID, own, shared)
         let variation = self.choose(.variation, own, shared)
         let event = self.choose(.event, own, shared)
+        let eventID = own[.eventID]
+        if eventID.marks.contains(.given) { self.check(eventID, .eventID) }
         let count = own[.count].marks
         if count.contains(.repeated) { self.faults.add(.count, Self.repeated) }
         if count.contains(.wrongType) {
@@ -55,7 +62,12 @@ extension TrackParser {
         } else {
             self.fields.append(contentsOf: self.defaultEvent)
         }
-        self.items.append(TrackItem(offset: offset, length: self.fields.count - offset, count: own.number))
+        let length = self.fields.count - offset
+        if eventID.marks.contains(.given) {
+            self.append(eventID)
+            self.hasEventIDs = true
+        }
+        self.items.append(TrackItem(offset: offset, length: length, idLength: eventID.length, count: own.number))
     }
 
     private static let repeated = "is given more than once"
@@ -98,7 +110,7 @@ extension TrackParser {
         if marks.contains(.notUnicode) { self.faults.add(parameter, JSONItem.notUnicode) }
     }
 
-    /// Appends a checked value to the packed name.
+    /// Appends a checked value to the packed name, or behind it.
     @inline(__always)
     private mutating func append(_ value: GivenValue) {
         self.fields.append(contentsOf: self.values[value.offset..<value.offset + value.length])

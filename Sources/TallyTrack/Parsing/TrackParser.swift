@@ -4,7 +4,7 @@ internal import TallyCore
 ///
 /// One per event loop, used again for each request. It keeps its memory, so that a request without a fault costs no
 /// allocation once the arrays have grown; what it keeps is bounded by the largest query, plus 1 MiB of body, plus
-/// 1,000 packed names.
+/// 1,000 packed names and event IDs.
 ///
 /// Source of the rules: the project's description of the HTTP interface; names are judged by `NameRules`.
 public struct TrackParser {
@@ -17,7 +17,10 @@ public struct TrackParser {
     /// item. A counter may stand in several items of a batch.
     public internal(set) var items: [TrackItem] = []
 
-    /// The packed names of `items`, one after the other.
+    /// Whether an item of the last request carries an event ID: then only a buffer that remembers IDs may take it.
+    public internal(set) var hasEventIDs = false
+
+    /// The packed names of `items`, one after the other, each with its event ID behind it.
     var fields: [UInt8] = []
     /// The decoded values of the request, those of the query first, then those of the body or of one item.
     var values: [UInt8] = []
@@ -38,11 +41,13 @@ public struct TrackParser {
         self.fields.removeAll(keepingCapacity: true)
         self.values.removeAll(keepingCapacity: true)
         self.faults.removeAll()
+        self.hasEventIDs = false
         do {
             return try self.read(query: query, body: body)
         } catch {
             // What stands here belongs to a refused request and must not be counted.
             self.items.removeAll(keepingCapacity: true)
+            self.hasEventIDs = false
             throw error
         }
     }
@@ -58,6 +63,23 @@ public struct TrackParser {
         return self.fields.withUnsafeBytes { fields in
             body(UnsafeRawBufferPointer(rebasing: fields[item.offset..<item.offset + item.length]))
         }
+    }
+
+    /// Calls `body` with the packed name of an item and the event ID behind it, under the same terms.
+    @inline(__always)
+    func withFieldAndID<Result>(_ item: Int, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        let item = self.items[item]
+        // Both were appended to `fields` one after the other, so the slice lies within it.
+        return self.fields.withUnsafeBytes { fields in
+            body(UnsafeRawBufferPointer(rebasing: fields[item.offset..<item.offset + item.length + item.idLength]))
+        }
+    }
+
+    /// The event ID of an item; empty where it has none.
+    public func eventID(_ item: Int) -> ArraySlice<UInt8> {
+        let item = self.items[item]
+        let start = item.offset + item.length
+        return self.fields[start..<start + item.idLength]
     }
 
     /// The packed name of an item, as `withField` gives it.

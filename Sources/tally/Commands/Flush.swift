@@ -14,10 +14,16 @@ struct Flush: AsyncParsableCommand {
         discussion: """
             Beside a service that runs, too: two flushes at once count nothing twice.
 
-            Example:
+            What a single document in MongoDB refuses is kept as a dead letter. With --dead-letters these are applied
+            after the flush, in their order; those that are refused again stay, are listed, and the exit code is 1. Mend
+            the documents first. The embedded store has no dead letters.
+
+            Examples:
               tally flush --redis-url redis://127.0.0.1:6379 --mongodb-uri mongodb://127.0.0.1:27017/tally
+              tally flush --dead-letters
             """)
 
+    @Flag(help: "Then move what documents had refused.") var deadLetters = false
     @OptionGroup var options: SettingOptions
 
     func run() async throws {
@@ -38,6 +44,7 @@ struct Flush: AsyncParsableCommand {
                 }
                 progress.end()
                 print(report.batches == 0 ? "nothing to move" : report.summary)
+                try await self.tendDeadLetters(storage.store)
             } catch {
                 progress.end()
                 await storage.shutdown()
@@ -45,6 +52,25 @@ struct Flush: AsyncParsableCommand {
             }
             await storage.shutdown()
         }
+    }
+
+    /// - Throws: `ExitCode` 1 where they were to be moved and documents refuse their counts still.
+    private func tendDeadLetters(_ store: any CounterStore) async throws {
+        guard self.deadLetters else {
+            let refused = try await store.deadLetters()
+            if !refused.isEmpty {
+                printError(
+                    "\(Quantity.of(refused.count, "document")) did not take all counts; "
+                        + "tally flush --dead-letters tries again, and says why where they are refused still")
+            }
+            return
+        }
+        let report = try await store.replayDeadLetters()
+        print("dead letters: \(report.batches == 0 ? "nothing to move" : report.summary)")
+        guard !report.refused.isEmpty else { return }
+        print("still refused; mend these documents, then run tally flush --dead-letters again:\n")
+        print(DeadLetterTable.render(report.refused))
+        throw ExitCode(ExitStatus.checkFailed)
     }
 }
 

@@ -80,7 +80,7 @@ func withStorage(_ options: SettingOptions, _ body: (Storage) async throws -> Vo
     var logger = Logger(settings)
     logger.logLevel = max(logger.logLevel, .warning)
     let storage = try Storage(
-                settings, opensSpool: false, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
+        settings, opensSpool: false, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
     do {
         try await body(storage)
     } catch {

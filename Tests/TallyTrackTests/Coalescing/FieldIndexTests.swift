@@ -47,4 +47,23 @@ import Testing
         batch.removeAll()
         #expect(batch.isPlain && batch.isEmpty)
     }
+
+    @Test("an entry with an event ID keeps it beside its name")
+    func eventIDs() {
+        var batch = CountBatch()
+        Array("name".utf8).withUnsafeBytes { _ = batch.appendSingle(field: $0, count: 1) }
+        #expect(!batch.hasIDs)
+        batch.beginUnit()
+        Array("name-2id".utf8).withUnsafeBytes { batch.append(field: $0, idLength: 2, count: 3) }
+        Array("other".utf8).withUnsafeBytes { _ = batch.append(field: $0, count: 1) }
+        #expect(batch.hasIDs && !batch.isPlain)
+        #expect(
+            batch.entries.indices.map { String(decoding: batch.field($0), as: UTF8.self) } == [
+                "name", "name-2", "other",
+            ])
+        #expect(batch.entries.indices.map { String(decoding: batch.id($0), as: UTF8.self) } == ["", "id", ""])
+        #expect(MemoryLayout<CountBatch.Entry>.stride == 24)
+        batch.removeAll()
+        #expect(!batch.hasIDs)
+    }
 }

@@ -18,7 +18,7 @@ struct NameFormsTests {
     @Test("a name comes out byte for byte, or is refused for the reason that NameRules gives", arguments: names)
     func sameInAllForms(text: String) {
         let name = Name(text)
-        for parameter in ["testID", "variation", "event"] {
+        for parameter in ["testID", "variation", "event", "eventID"] {
             func others(_ write: (String, String) -> String) -> [String] {
                 [("clientName", "acme"), ("testID", "cta"), ("variation", "B")].filter { $0.0 != parameter }.map(write)
             }
@@ -32,7 +32,8 @@ struct NameFormsTests {
             switch parameter {
             case "testID": item.test = name
             case "variation": item.variation = name
-            default: item.event = name
+            case "event": item.event = name
+            default: item.id = name
             }
             let fault = NameRules.faultInName(Array(text.utf8))
             let requests: [(Request, String)] = [

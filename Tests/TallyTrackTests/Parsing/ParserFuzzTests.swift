@@ -21,13 +21,19 @@ struct ParserFuzzTests {
     static let corpus: [Request] = [
         Request(query: "clientName=acme&testID=cta&variation=B&event=purchase"),
         Request(query: "client%4Eame=a-1&testID=caf%C3%A9+%F0%9F%98%80&variation=%2E&x=%00"),
+        Request(query: "clientName=acme&testID=cta&variation=B&eventID=6ba7b810-9dad"),
         Request(.form, "variation=B&clientName=acme&testID=a=b&&"),
+        Request(.form, "eventID=caf%C3%A9+1&variation=B&clientName=acme&testID=a"),
         Request(query: "testID=cta", .form, "clientName=acme&variation=%42"),
         Request(.json, #"{"clientName":"acme","testID":"\ud83d\ude00é","variation":"B\/","x":[1.5e3,{"y":null}]}"#),
         Request(query: "event=e", .json, #"{"client\u004eame":"acme","testID":"t","variation":"v"}"#),
         Request(
             query: "clientName=acme", .json,
             #"[{"testID":"a","variation":"B","count":5},{"testID":"b","variation":"C"}]"#),
+        Request(
+            .json,
+            #"[{"clientName":"c","testID":"a","variation":"B","eventID":"e-1","count":5},"#
+                + #"{"clientName":"c","testID":"b","variation":"C"}]"#),
         Request(
             .ndjson,
             #"{"clientName":"acme","testID":"a","variation":"B","count":1000000}"# + "\r\n\n"
@@ -39,7 +45,7 @@ struct ParserFuzzTests {
         [
             "&", "=", "%", "%4", "%C3", "%00", "%09", "%20", "+", "\"", "\\", "\\u", "\\ud800", "\\udc00", "\\u0000",
             "{", "}", "[", "]", ",", ":", "\n", "\r\n", "\t", " ", "null", "-", "0", "1e9", "\"count\":",
-            "\"testID\":", "clientName", "testID=", "\u{FEFF}", "é", "\u{85}", "tally",
+            "\"testID\":", "\"eventID\":", "eventID=", "clientName", "testID=", "\u{FEFF}", "é", "\u{85}", "tally",
         ].map { Array($0.utf8) } + [[0xFF], [0xC3], [0xED, 0xA0, 0x80], [0]]
 
     static func mutate(_ bytes: inout [UInt8], _ random: inout SplitMix64) {
@@ -93,12 +99,15 @@ struct ParserFuzzTests {
         }
         switch result {
         case .failure(let rejection):
-            if !parser.items.isEmpty { return "items are left" }
+            if !parser.items.isEmpty || parser.hasEventIDs { return "items are left" }
             if rejection.faults.count > FaultList.maximumListed { return "too many faults" }
             let texts = [rejection.detail] + rejection.faults.flatMap { [$0.parameter, $0.detail] }
             return texts.allSatisfy { isPrintable($0) && !$0.isEmpty } ? nil : "an unsafe text"
         case .success(let shape):
             accepted += 1
+            let ids = parser.items.indices.map { Array(parser.eventID($0)) }.filter { !$0.isEmpty }
+            if parser.hasEventIDs == ids.isEmpty { return "IDs that are not announced" }
+            if ids.contains(where: { NameRules.faultInName($0) != nil }) { return "a bad event ID" }
             for index in parser.items.indices {
                 guard let field = CounterField.unpack(parser.field(index)) else { return "a field that is not one" }
                 if NameRules.faultInClient(Array(field.client.string.utf8)) != nil { return "a bad client" }
@@ -136,13 +145,15 @@ struct ParserFuzzTests {
         let event = Bool.random(using: &random) ? Name.view : Self.name(&random)
         return Parsed.Item(
             client: Name(client), test: Self.name(&random), variation: Self.name(&random), event: event,
-            count: Int64.random(in: 1...1_000_000, using: &random))
+            count: Int64.random(in: 1...1_000_000, using: &random),
+            id: Bool.random(using: &random) ? Self.name(&random) : nil)
     }
 
     /// Name and value of what makes up an item, in any order; the default event sometimes by its absence.
     static func pairs(_ item: Parsed.Item, _ random: inout SplitMix64) -> [(String, String)] {
         var pairs = [("clientName", item.client), ("testID", item.test), ("variation", item.variation)]
         if item.event != .view || Bool.random(using: &random) { pairs.append(("event", item.event)) }
+        if let id = item.id { pairs.append(("eventID", id)) }
         return pairs.shuffled(using: &random).map { ($0.0, $0.1.string) }
     }
 

@@ -34,6 +34,8 @@ struct Parsed: Equatable {
         var variation: Name = "B"
         var event: Name = "view"
         var count: Int64 = 1
+        /// The event ID; compared as a name is, by its bytes.
+        var id: Name?
     }
 
     var shape: TrackShape
@@ -58,6 +60,7 @@ func parse(_ request: Request, with parser: inout TrackParser) throws(TrackRejec
     }
     guard case .success(let shape) = result else {
         #expect(parser.items.isEmpty, "a refused request must leave nothing to be counted")
+        #expect(!parser.hasEventIDs)
         return try Parsed(shape: result.get(), items: [])
     }
     let items = parser.items.indices.map { index in
@@ -68,9 +71,12 @@ func parse(_ request: Request, with parser: inout TrackParser) throws(TrackRejec
             Issue.record("not a packed name: \(SafeText.show(bytes))")
             return Parsed.Item()
         }
+        let id = parser.eventID(index)
         return Parsed.Item(
-            client: field.client, test: field.test, variation: field.variation, event: field.event, count: item.count)
+            client: field.client, test: field.test, variation: field.variation, event: field.event, count: item.count,
+            id: id.isEmpty ? nil : Name(utf8: id))
     }
+    #expect(parser.hasEventIDs == items.contains { $0.id != nil })
     return Parsed(shape: shape, items: items)
 }
 

@@ -1,0 +1,120 @@
+/// The controls: each takes one rule of the protocol away, in a model or in the thin layer around what is real. The
+/// simulation must notice every one of them, else it could not notice a defect either.
+enum Break: String, CaseIterable, Sendable {
+    // Lane and track.lua
+    /// A number that does not follow the lane's last one is counted all the same.
+    case laneUnchecked
+    /// The lane's last number is counted again instead of being recognised.
+    case repeatNotRecognised
+    /// A batch that comes again is told that everything was counted, whatever was refused.
+    case verdictsNotRepeated
+    /// Counts of an epoch that is over are taken.
+    case epochUnchecked
+    /// A batch without an answer is sent again in the next epoch.
+    case sentAgainInNewEpoch
+    /// A batch without an answer is reported as not counted.
+    case unknownTakenForRefused
+    /// Requests are answered when their batch is sent.
+    case answeredBeforeApplied
+
+    // hello.lua and Redis' file
+    /// A Redis that forgot goes on in its epoch.
+    case epochKept
+    /// What was being counted goes on in the next epoch.
+    case liveNotSealed
+    /// The end of an epoch stands before its last batch.
+    case closedBeforeSealed
+    /// Counting goes on before the file was written anew.
+    case fileNotRewritten
+    /// The spool's file may be an old copy, and goes on in its epoch.
+    case spoolEpochKept
+
+    // The flush
+    /// The store gets what a crash of Redis would undo.
+    case noBarrier
+    /// Batches go to the store in another order.
+    case appliedOutOfOrder
+    /// A batch is forgotten before the store has it.
+    case acknowledgedBeforeApplied
+    /// The first entry is acknowledged, whatever it is.
+    case acknowledgedByPosition
+    /// A field that a scan shows twice counts twice.
+    case scanDuplicatesAdded
+
+    // MongoDB
+    /// A document is changed whatever it has already.
+    case guardOff
+    /// E11000 is taken for: applied.
+    case duplicateTakenForApplied
+    /// The guard stands beside an upsert.
+    case guardWithUpsert
+    /// w: 1
+    case oneMemberEnough
+    /// What one member has is read, which may be rolled back.
+    case readFromOneMember
+    /// An ordered bulk, of which all is taken for done that stands behind an error.
+    case orderedBulk
+    /// A batch is recorded as finished before its documents are written.
+    case finishedBeforeWritten
+    /// Marks of epochs that are not over are removed, under a floor above them.
+    case prunedWhileOpen
+    /// Marks are removed without a floor.
+    case floorNotSet
+
+    /// Makes what shows the break more frequent.
+    func bias(_ profile: inout Profile) {
+        switch self {
+        case .laneUnchecked: profile.only([.breakConnection: 12, .deliverZombie: 2])
+        case .repeatNotRecognised: profile.only([.breakConnection: 10])
+        case .verdictsNotRepeated:
+            profile.only([.breakConnection: 12])
+            profile.boundOnTests = Catalog.tests - 1
+        case .epochUnchecked: profile.only([.resynchronise: 6, .copyRedis: 8, .loseReplica: 4, .breakConnection: 2])
+        case .sentAgainInNewEpoch: profile.only([.breakConnection: 6, .loseReplica: 8, .crash: 3])
+        case .unknownTakenForRefused: profile.only([.breakConnection: 6, .loseReplica: 8, .crash: 3])
+        case .answeredBeforeApplied: profile.only([.breakConnection: 8, .crash: 4])
+        case .epochKept: profile.only([.copyRedis: 6, .restoreRedis: 4])
+        case .liveNotSealed: profile.only([.copyRedis: 6, .restoreRedis: 4])
+        case .closedBeforeSealed: profile.only([.crash: 4])
+        case .fileNotRewritten:
+            profile.only([.crashDuringCommand: 4, .crash: 8])
+            profile.tearPercent = 90
+            profile.isAlwaysSynced = false
+            profile[.sync] = 3
+            profile[.startFlush] = 10
+        case .spoolEpochKept:
+            profile.only([.copySpool: 6, .restoreSpool: 10, .endInstance: 5, .crash: 5])
+            profile[.startRedis] = 2
+        case .noBarrier:
+            profile.only([.crash: 5])
+            profile.isAlwaysSynced = false
+            profile[.sync] = 2
+        case .appliedOutOfOrder: profile.only([.hour: 6, .mongoAway: 2])
+        case .acknowledgedBeforeApplied: profile.only([.killFlusher: 8])
+        case .acknowledgedByPosition: profile.only([.hour: 5, .freezeFlusher: 5])
+        case .scanDuplicatesAdded: profile.only([:])
+        case .guardOff:
+            profile.only([.freezeFlusher: 5])
+            profile.pausePercent = 60
+        case .duplicateTakenForApplied, .guardWithUpsert:
+            profile.only([.crash: 5, .failOver: 1])
+            profile.instances = 3
+            profile.pausePercent = 60
+            profile[.startRedis] = 2
+        case .oneMemberEnough: profile.only([.failOver: 8])
+        case .readFromOneMember:
+            profile.only([.failOver: 10])
+            profile.pausePercent = 60
+        case .orderedBulk:
+            profile.only([.failOver: 1])
+            profile.statementFailurePercent = 15
+        case .finishedBeforeWritten: profile.only([.killFlusher: 8, .failOver: 3])
+        case .prunedWhileOpen: profile.only([.crash: 5, .loseReplica: 2])
+        case .floorNotSet:
+            profile.only([.loseReplica: 6, .freezeFlusher: 6, .hour: 2])
+            profile.instances = 1
+            profile.pausePercent = 60
+            profile.steps = 320
+        }
+    }
+}
