@@ -94,18 +94,3 @@ final class AppendOnlyRewrite {
         }
     }
 }
-
-/// What Redis says of how it keeps its data (`INFO persistence`).
-struct PersistenceState: Equatable {
-    let keepsAppendOnlyFile: Bool
-    /// A rewrite of the append-only file is under way or about to begin.
-    let isRewriting: Bool
-    let lastRewriteSucceeded: Bool
-
-    init(_ info: String) {
-        self.keepsAppendOnlyFile = info.contains("aof_enabled:1")
-        self.isRewriting =
-            info.contains("aof_rewrite_in_progress:1") || info.contains("aof_rewrite_scheduled:1")
-        self.lastRewriteSucceeded = info.contains("aof_last_bgrewrite_status:ok")
-    }
-}

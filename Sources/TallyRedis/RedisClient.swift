@@ -36,6 +36,11 @@ final class RedisClient: Sendable {
             ["EVAL", script.source, "1", self.session.keys.meta, self.session.keys.base] + arguments)
     }
 
+    /// A setting of Redis' own; nil where a managed Redis forbids CONFIG, or none can be reached.
+    func setting(_ name: String) async -> String? {
+        try? await self.command(["CONFIG", "GET", name]).array?.last?.text
+    }
+
     func close() async {
         try? await self.eventLoop.submit {
             self.state.value.isClosed = true

@@ -59,35 +59,17 @@ extension RedisBuffer {
         let microseconds = time.last?.text.flatMap { Double($0) } ?? 0
         return RedisInspection(
             version: info["redis_version"] ?? "unknown", role: info["role"] ?? "unknown",
-            keepsAppendOnlyFile: info["aof_enabled"] == "1", appendfsync: await self.setting("appendfsync"),
+            keepsAppendOnlyFile: info["aof_enabled"] == "1", appendfsync: await self.client.setting("appendfsync"),
             lastAppendSucceeded: info["aof_last_write_status"] ?? "ok" == "ok",
             lastRewriteSucceeded: info["aof_last_bgrewrite_status"] ?? "ok" == "ok",
             maxmemoryPolicy: info["maxmemory_policy"] ?? "unknown",
             maxmemory: info["maxmemory"].flatMap { Int64($0) } ?? 0,
             usedMemory: info["used_memory"].flatMap { Int64($0) } ?? 0,
             replicas: info["connected_slaves"].flatMap { Int($0) } ?? 0,
-            minReplicasToWrite: await self.setting("min-replicas-to-write").flatMap { Int($0) },
+            minReplicasToWrite: await self.client.setting("min-replicas-to-write").flatMap { Int($0) },
             // Read between two looks at this clock, so the way there and back counts half.
             clockAheadSeconds: seconds + microseconds / 1_000_000 - (before + after) / 2,
             pendingEntries: Int(
                 try await self.client.command(["LLEN", self.session.keys.pending]).integer ?? 0))
     }
-
-    private func setting(_ name: String) async -> String? {
-        try? await self.client.command(["CONFIG", "GET", name]).array?.last?.text
-    }
-}
-
-/// The answer to INFO: `name:value` a line (https://redis.io/docs/latest/commands/info/).
-private struct InfoText {
-    private var values: [Substring: Substring] = [:]
-
-    init(_ text: String) {
-        for line in text.split(whereSeparator: \.isNewline) {
-            guard let colon = line.firstIndex(of: ":") else { continue }
-            self.values[line[..<colon]] = line[line.index(after: colon)...]
-        }
-    }
-
-    subscript(name: String) -> String? { self.values[name[...]].map(String.init) }
 }
