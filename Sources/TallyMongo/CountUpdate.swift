@@ -27,8 +27,11 @@ struct CountUpdate: Sendable {
         /// The hours of one UTC day, in the client's hourly collection: bounded by 24 times the bounds on names.
         case hours
 
+        /// What tells the collection of the hours from that of the totals; a client's name holds no dot.
+        static let hourlySuffix = ".hourly"
+
         func collection(of client: Name) -> String {
-            self == .totals ? client.string : client.string + ".hourly"
+            self == .totals ? client.string : client.string + Self.hourlySuffix
         }
     }
 

@@ -100,23 +100,16 @@ struct DeadLetters: Sendable {
             var rest = letters[...]
             let now = Timestamp.now()
             while !rest.isEmpty {
-                var count = 0
-                let command = BSONWriter.document(reservingBytes: 256 + rest.count * 512) {
-                    $0.string("insert", Self.collection)
-                    $0.bool("ordered", false)
-                    $0.array("documents") {
-                        for letter in rest where $0.bytes.count < DocumentWriter.bytesPerCommand {
-                            letter.append(at: now, to: &$0)
-                            count += 1
-                        }
-                    }
+                let command = BulkCommand("insert", Self.collection, "documents", of: rest) { letter, list in
+                    letter.append(at: now, to: &list)
                 }
                 let attempted = "keep what documents refused as dead letters"
-                let reply = try WriteReply(try connection.write(command, attempted: attempted), attempted: attempted)
+                let reply = try WriteReply(
+                    try connection.write(command.document, attempted: attempted), attempted: attempted)
                 if let fault = reply.faults.first(where: { !$0.isDuplicateKey }) {
                     throw MongoError(.server, code: fault.code, message: fault.message, attempted: attempted)
                 }
-                rest = rest.dropFirst(count)
+                rest = rest.dropFirst(command.count)
             }
         }
     }

@@ -27,7 +27,7 @@ struct DocumentKey: Hashable, Sendable {
 extension DocumentKey {
     /// Reads what `collection` and `appendID` wrote.
     init(collection: String, id: BSONValue?) throws(BSONFault) {
-        let suffix = ".hourly"
+        let suffix = CountUpdate.Kind.hourlySuffix
         switch id {
         case .string(let test) where !collection.hasSuffix(suffix):
             self.init(kind: .totals, client: Name(collection), test: Name(test), day: nil)

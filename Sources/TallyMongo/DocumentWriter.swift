@@ -8,9 +8,6 @@ import TallyCore
 /// was read may be out of date by the time it is used; the guards in `CountUpdate` make that harmless, and the next look
 /// finds what has come of it.
 struct DocumentWriter: Sendable {
-    /// A command may have 16 MiB; the last document may go beyond this by its own size, which the bounds on names hold
-    /// to about 2 MB.
-    static let bytesPerCommand = 8_000_000
     /// How often documents are looked at before giving up. One look is enough unless another flusher works on the same
     /// documents.
     static let maximumLooks = 20
@@ -116,12 +113,13 @@ struct DocumentWriter: Sendable {
     ) throws(MongoError) {
         var rest = documents[...]
         while !rest.isEmpty {
-            let (command, count) = self.command("insert", "documents", rest) { document, list in
+            let command = BulkCommand("insert", self.collection, "documents", of: rest) { document, list in
                 self.update.appendInsertion(self.kind, of: document, to: &list)
             }
             let attempted = "insert documents"
-            let reply = try WriteReply(try connection.write(command, attempted: attempted), attempted: attempted)
-            for fault in reply.faults where fault.index < count {
+            let reply = try WriteReply(
+                try connection.write(command.document, attempted: attempted), attempted: attempted)
+            for fault in reply.faults where fault.index < command.count {
                 let document = rest[rest.startIndex + fault.index]
                 if fault.isDuplicateKey {
                     outcome.unsettled.append(document)
@@ -129,7 +127,7 @@ struct DocumentWriter: Sendable {
                     outcome.refused.append(Refused(document: document, fault: fault))
                 }
             }
-            rest = rest.dropFirst(count)
+            rest = rest.dropFirst(command.count)
         }
     }
 
@@ -139,37 +137,20 @@ struct DocumentWriter: Sendable {
     ) throws(MongoError) {
         var rest = documents[...]
         while !rest.isEmpty {
-            let (command, count) = self.command("update", "updates", rest) { entry, list in
+            let command = BulkCommand("update", self.collection, "updates", of: rest) { entry, list in
                 self.update.appendChange(self.kind, of: entry.document, marks: entry.marks, to: &list)
             }
             let attempted = "apply a batch"
-            let reply = try WriteReply(try connection.write(command, attempted: attempted), attempted: attempted)
-            var sent = rest.prefix(count).map(\.document)
-            rest = rest.dropFirst(count)
-            for fault in reply.faults.sorted(by: { $0.index > $1.index }) where fault.index < count {
+            let reply = try WriteReply(
+                try connection.write(command.document, attempted: attempted), attempted: attempted)
+            var sent = rest.prefix(command.count).map(\.document)
+            rest = rest.dropFirst(command.count)
+            for fault in reply.faults.sorted(by: { $0.index > $1.index }) where fault.index < command.count {
                 outcome.refused.append(Refused(document: sent.remove(at: fault.index), fault: fault))
             }
             // Fewer than were meant: some have the batch by now, or are gone. Which, the next look will tell.
             if reply.count < sent.count { outcome.unsettled += sent }
         }
-    }
-
-    /// Writes as many elements as fit one command; at least one.
-    private func command<Element>(
-        _ name: String, _ list: String, _ elements: ArraySlice<Element>, _ append: (Element, inout BSONWriter) -> Void
-    ) -> (command: BSONDocument, count: Int) {
-        var count = 0
-        let command = BSONWriter.document(reservingBytes: 256 + elements.count * 512) {
-            $0.string(name, self.collection)
-            $0.bool("ordered", false)
-            $0.array(list) {
-                for element in elements where $0.bytes.count < Self.bytesPerCommand {
-                    append(element, &$0)
-                    count += 1
-                }
-            }
-        }
-        return (command, count)
     }
 }
 
