@@ -26,18 +26,11 @@ final class CountWriter: Sendable {
 
     /// - Parameter deliver: called exactly once, from whatever thread.
     func submit(_ batch: CountBatch, deliver: @escaping @Sendable (LaneOutcome) -> Void) {
-        let parsed: ParsedBatch
-        do {
-            parsed = try ParsedBatch(batch)
-        } catch {
-            return deliver(.notCounted(error))
-        }
         let verdicts = GroupCommit.Made<Verdicts>()
         self.database.commits.submit(
             .init(
-                run: { db in
-                    verdicts.set(try self.count(parsed, db))
-                },
+                // Taken apart here and not before: the caller is an event loop.
+                run: { db in verdicts.set(try self.count(ParsedBatch(batch), db)) },
                 deliver: { outcome in
                     switch outcome {
                     case .success: deliver(.counted(verdicts.value))
