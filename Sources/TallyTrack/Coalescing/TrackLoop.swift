@@ -151,9 +151,7 @@ final class TrackLoop {
         guard let batch = self.gathered.popFirst() else { return }
         if lane === self.spool, batch.counts.hasIDs {
             // Gathered while the buffer was there.
-            self.gatheredBytes -= batch.counts.bytes.count
-            self.answerAll(of: batch) { _ in .problem(.notCounted("the buffer cannot be reached")) }
-            self.recycle(batch)
+            self.fail(batch, "the buffer cannot be reached")
             return self.sendNext()
         }
         lane.batch = batch
@@ -221,11 +219,14 @@ final class TrackLoop {
     }
 
     private func failGathered(_ reason: String) {
-        while let batch = self.gathered.popFirst() {
-            self.gatheredBytes -= batch.counts.bytes.count
-            self.answerAll(of: batch) { _ in .problem(.notCounted(reason)) }
-            self.recycle(batch)
-        }
+        while let batch = self.gathered.popFirst() { self.fail(batch, reason) }
+    }
+
+    /// Refuses what was gathered and not sent.
+    private func fail(_ batch: GatheredBatch, _ reason: String) {
+        self.gatheredBytes -= batch.counts.bytes.count
+        self.answerAll(of: batch) { _ in .problem(.notCounted(reason)) }
+        self.recycle(batch)
     }
 
     private func laneChanged() {
