@@ -4,7 +4,8 @@ import Glibc
 
 /// Who goes first where there are fewer processors than threads that want one: the threads that take counts.
 public enum BackgroundPriority {
-    /// How much weight the calling thread gives up (nice(2)): at 10 it has a tenth of what a thread that takes counts has.
+    /// How much weight the calling thread gives up (nice(2)): at 19 it has a seventieth of that of
+    /// a thread that takes counts (sched(7)).
     static let nice: Int32 = 19
 
     /// Lowers the calling thread's priority, for good. Where the system has none for a thread alone (only Linux has), or

@@ -10,10 +10,18 @@ public enum Timestamp {
     ///
     /// Not `time(2)`: on Linux that lags behind the clock by up to a timer tick, and a job that is due on the minute
     /// would find the minute before.
-    @Sendable public static func now() -> Int64 {
+    @Sendable public static func now() -> Int64 { Int64(self.clock().tv_sec) }
+
+    /// Now, in seconds since 1970, with their fraction.
+    @Sendable public static func precisely() -> Double {
+        let now = self.clock()
+        return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+    }
+
+    private static func clock() -> timespec {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
-        return Int64(now.tv_sec)
+        return now
     }
 
     /// `2026-11-22T10:45:00Z` (RFC 3339).

@@ -13,8 +13,12 @@ struct AuditedBooks: Sendable, Equatable {
         let ledger: BufferLedger
     }
 
+    private var entries: [Epoch: StoreLedgerEntry] {
+        Dictionary(self.store.map { ($0.epoch, $0) }) { first, _ in first }
+    }
+
     func report(at checkedAt: Int64) -> AuditReport {
-        let entries = Dictionary(self.store.map { ($0.epoch, $0) }) { first, _ in first }
+        let entries = self.entries
         let audits = self.buffers.map { Self.audit($0, entries) }
         let known = Set(audits.flatMap { $0.epochs.map(\.epoch) })
         let others = self.store.filter { !known.contains($0.epoch) }.reduce(into: AuditSums()) { sums, entry in
@@ -47,7 +51,7 @@ struct AuditedBooks: Sendable, Equatable {
 
     /// Whether every sealed batch is finished in the store or waits in its buffer, by the numbers alone.
     var isComplete: Bool {
-        let entries = Dictionary(self.store.map { ($0.epoch, $0) }) { first, _ in first }
+        let entries = self.entries
         return self.buffers.allSatisfy { buffer in
             let numbers = Dictionary(grouping: buffer.ledger.pending.map(\.id), by: \.epoch)
             return Set(numbers.keys).union([buffer.ledger.epoch]).allSatisfy { epoch in

@@ -1,8 +1,3 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 public import Logging
 public import NIOCore
 public import TallyConfig
@@ -36,12 +31,6 @@ public enum Checkup {
         }
         return findings
     }
-
-    @Sendable static func now() -> Double {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
-    }
 }
 
 extension Storage {
@@ -52,12 +41,12 @@ extension Storage {
             findings += await Self.attempt(
                 "Redis", means: "counts go to the spool of each instance, until that is full"
             ) {
-                CheckRules.redis(try await redis.inspect(clock: Checkup.now), at: endpoint.description)
+                CheckRules.redis(try await redis.inspect(clock: Timestamp.precisely), at: endpoint.description)
             }
         }
         if let mongo, let uri = settings.mongoDBURI {
             findings += await Self.attempt("MongoDB", means: "nothing is flushed; counts wait in the buffer") {
-                CheckRules.mongoDB(try await mongo.inspect(clock: Checkup.now), at: uri.redacted)
+                CheckRules.mongoDB(try await mongo.inspect(clock: Timestamp.precisely), at: uri.redacted)
                     + CheckRules.deadLetters(try await mongo.deadLetters().reduce(0) { $0 + $1.total })
             }
         }

@@ -1,3 +1,5 @@
+import TallySQLite
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Darwin)
@@ -39,7 +41,7 @@ struct DataDirectoryFacts: Equatable {
         }
         self.openToOthers =
             [Self.open(path, bits: 0o022)].compactMap(\.self)
-            + ["", "-wal", "-shm"].compactMap { Self.open("\(path)/tally.sqlite\($0)", bits: 0o066) }
+            + ["", "-wal", "-shm"].compactMap { Self.open("\(path)/\(EmbeddedDatabase.fileName)\($0)", bits: 0o066) }
     }
 
     /// Nil where there is no such file, or others have none of these permissions on it.
