@@ -194,7 +194,8 @@ import Testing
         #expect(error.faults.compactMap(\.key) == SettingKey.all)
         #expect(error.faults.count == SettingKey.all.count + 2)
         for words in [
-            "the configuration has \(SettingKey.all.count + 2) faults", ".env line 2: the single quote", "flag COLOUR: is not a setting",
+            "the configuration has \(SettingKey.all.count + 2) faults", ".env line 2: the single quote",
+            "flag COLOUR: is not a setting",
             "PORT (flag --port): ", "REDIS_URL (environment): ", "MAX_CLIENTS (", ".env line 3): ", ".env line 1): ",
         ] {
             #expect(error.description.contains(words), "\(words) in \(error)")

@@ -227,7 +227,7 @@ struct DeadLetterTests {
         let database = Database(server: server, name: "store")
         let epoch = Epoch.random()
         try await database.withStore { store in
-            for code: BSONValue in [14031, 13] {
+            for code: BSONValue in [14031, 13, 91] {
                 try await server.command(
                     [
                         "configureFailPoint": "failCommand", "mode": ["times": 2],
@@ -237,6 +237,10 @@ struct DeadLetterTests {
                     try await store.apply(batch(epoch, 1, [counts("acme", "cta", [("A", 1)])]))
                 }
                 try await server.command(["configureFailPoint": "failCommand", "mode": "off"], database: "admin")
+                // A server that said it was going down is looked for anew by the driver.
+                try await eventually(within: .seconds(30), "the server to be found") {
+                    (try? await store.ping()) != nil
+                }
                 #expect(try await store.deadLetters().isEmpty)
                 #expect(try await database.epoch(epoch)?["lastNumber"] == .int64(0))
             }

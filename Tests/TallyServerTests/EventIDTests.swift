@@ -172,7 +172,7 @@ extension EndToEnd {
                 for round in 0..<6 {
                     let before = ledger.total.acknowledged
                     try await eventually(within: .seconds(60), "traffic to flow again", log: { instances[0].log }) {
-                        ledger.total.acknowledged > before + 200
+                        ledger.total.acknowledged > before + 500
                     }
                     if round % 3 == 2, let redis = deployment.redis {
                         try await redis.kill()
