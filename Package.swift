@@ -109,6 +109,7 @@ let package = Package(
             name: "TallyTestSupport",
             dependencies: [
                 "TallyCore", nio, nioPosix, .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             path: "Tests/TallyTestSupport", swiftSettings: strict),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),

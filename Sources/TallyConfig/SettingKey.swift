@@ -15,6 +15,8 @@ public enum SettingKey: String, CaseIterable, Sendable {
     case trackAllowedIPs = "TRACK_ALLOWED_IPS"
     case readAllowedIPs = "READ_ALLOWED_IPS"
     case trustedProxies = "TRUSTED_PROXIES"
+    case tlsCertificateFile = "TLS_CERT_FILE"
+    case tlsKeyFile = "TLS_KEY_FILE"
     case logLevel = "LOG_LEVEL"
     case logFormat = "LOG_FORMAT"
     case eventLoops = "EVENT_LOOPS"
@@ -128,6 +130,16 @@ public enum SettingKey: String, CaseIterable, Sendable {
                 standard: .value(""), meaning: "The proxies whose X-Forwarded-For is believed",
                 allowed: "IPv4 and IPv6 addresses and CIDR ranges, separated by commas; empty for none",
                 example: "10.0.0.2", takesEmpty: true)
+        case .tlsCertificateFile:
+            Details(
+                standard: .unset("plain HTTP"),
+                meaning: "The certificate for HTTPS, and those that signed it; taken up again within seconds when the "
+                    + "file changes",
+                allowed: "the path of a PEM file, together with TLS_KEY_FILE", example: "/etc/tally/certificate.pem")
+        case .tlsKeyFile:
+            Details(
+                standard: .unset("plain HTTP"), meaning: "The private key of the certificate in TLS_CERT_FILE",
+                allowed: "the path of a PEM file without a passphrase", example: "/etc/tally/key.pem")
         case .logLevel:
             Details(
                 standard: .value(LogLevel.info.rawValue), meaning: "The least important log lines that are written",

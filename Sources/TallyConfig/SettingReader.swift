@@ -43,6 +43,15 @@ struct SettingReader {
         return value
     }
 
+    /// Refuses one of two settings that mean nothing without each other. Both must have been read.
+    mutating func requireTogether(_ first: SettingKey, _ second: SettingKey) {
+        let given = self.effective.filter { ($0.key == first || $0.key == second) && $0.shown != nil }
+        // A value that could not be read is at fault already.
+        guard given.count == 1, !self.faults.contains(where: { $0.key == first || $0.key == second }) else { return }
+        let missing = given[0].key == first ? second : first
+        self.note(given[0].key, given[0].origin, "is set without \(missing.name); set both, or neither")
+    }
+
     private mutating func parse<Value>(
         _ key: SettingKey, _ text: String, _ origin: SettingOrigin, _ parse: (String) throws(SettingFault) -> Value
     ) -> Value? {

@@ -23,6 +23,8 @@ public struct Settings: Sendable {
     public let trackAllowed: AddressList
     public let readAllowed: AddressList
     public let trustedProxies: AddressList
+    /// Nil for plain HTTP.
+    public let tls: TLSFiles?
     public let logLevel: LogLevel
     public let logFormat: LogFormat
     /// Nil for half the processors, at least one.
@@ -91,6 +93,10 @@ public struct Settings: Sendable {
         self.trackAllowed = reader.required(.trackAllowedIPs, SettingParsers.addresses)
         self.readAllowed = reader.required(.readAllowedIPs, SettingParsers.addresses)
         self.trustedProxies = reader.required(.trustedProxies, SettingParsers.addresses)
+        self.tls = TLSFiles(
+            certificate: reader.optional(.tlsCertificateFile, show: \.self, SettingParsers.path),
+            key: reader.optional(.tlsKeyFile, show: \.self, SettingParsers.path))
+        reader.requireTogether(.tlsCertificateFile, .tlsKeyFile)
         self.logLevel = reader.required(.logLevel, SettingParsers.choice(of: LogLevel.self))
         self.logFormat = reader.required(.logFormat, SettingParsers.choice(of: LogFormat.self))
         self.eventLoops = reader.optional(
@@ -109,6 +115,19 @@ public struct Settings: Sendable {
         assert(
             !reader.faults.isEmpty || reader.effective.map(\.key) == SettingKey.all,
             "every key of the table is read once, in its order")
+    }
+
+    /// The PEM files of HTTPS.
+    public struct TLSFiles: Sendable, Equatable {
+        public let certificate: String
+        public let key: String
+
+        /// Nil where one of them is missing.
+        init?(certificate: String?, key: String?) {
+            guard let certificate, let key else { return nil }
+            self.certificate = certificate
+            self.key = key
+        }
     }
 
     private static func unknownKeyWarnings(entries: [DotEnv.Entry], path: String) -> [String] {

@@ -50,13 +50,19 @@ extension App {
         try Jobs.register(on: cron, settings: settings, flushing: flushing, auditing: auditing)
 
         // HTTP.
+        let certificate = try settings.tls.map { files in
+            try TLSCertificate(certificateFile: files.certificate, keyFile: files.key)
+        }
+        if let certificate { try Jobs.registerRenewal(of: certificate, on: cron) }
         let resolver = ClientAddressResolver(trustedProxies: settings.trustedProxies)
         let trackAccess = AccessRule(allowed: settings.trackAllowed, resolver: resolver)
         let readAccess = AccessRule(allowed: settings.readAllowed, resolver: resolver)
         var http = Application(
             router: Routes.router(
                 buffer: storage.buffer, store: storage.store, auditor: auditor, readAccess: readAccess),
-            server: HTTPServerBuilder { TrackingChannel(responder: $0, loops: loops, access: trackAccess) },
+            server: HTTPServerBuilder {
+                TrackingChannel(responder: $0, loops: loops, access: trackAccess, certificate: certificate)
+            },
             configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4096),
             onServerRunning: { channel in
                 // Redis speaks for itself when a lane cannot reach it; MongoDB would not be asked before a flush.
@@ -66,6 +72,7 @@ extension App {
                 onRunning(
                     RunningService(
                         host: settings.host, port: channel.localAddress?.port ?? settings.port,
+                        isEncrypted: certificate != nil,
                         nextFlush: cron.nextRun(of: "flush"), storage: storage))
             },
             eventLoopGroupProvider: .shared(group),
@@ -125,10 +132,14 @@ extension App {
 public struct RunningService: Sendable {
     public let host: String
     public let port: Int
+    /// Whether it speaks HTTPS.
+    public let isEncrypted: Bool
     /// In seconds since 1970.
     public let nextFlush: Int64?
     public let storage: Storage
 
     /// `http://127.0.0.1:8080`.
-    public var url: String { "http://\(self.host.contains(":") ? "[\(self.host)]" : self.host):\(self.port)" }
+    public var url: String {
+        "\(self.isEncrypted ? "https" : "http")://\(self.host.contains(":") ? "[\(self.host)]" : self.host):\(self.port)"
+    }
 }

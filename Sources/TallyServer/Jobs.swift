@@ -13,6 +13,11 @@ enum Jobs {
         // Every minute; by then the flush that begins on the minute is over, nearly always.
         cron.scheduleCronJob("audit", try CronSchedule("30 * * * * *")) { try await auditing.run() }
     }
+
+    /// Looks often, since it costs two calls of stat; renewed certificates come months apart, and must not wait.
+    static func registerRenewal(of certificate: TLSCertificate, on cron: CronJobs) throws {
+        cron.scheduleCronJob("certificate", try CronSchedule("*/5 * * * * *")) { try certificate.renew() }
+    }
 }
 
 /// The flush as a job: what it says in the log, and what it does where going on would be wrong.

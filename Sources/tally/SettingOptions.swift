@@ -27,6 +27,8 @@ struct SettingOptions: ParsableArguments {
     @Option(name: .customLong("track-allowed-ips"), help: "Who may call /track.") var trackAllowedIPs: String?
     @Option(name: .customLong("read-allowed-ips"), help: "Who may read.") var readAllowedIPs: String?
     @Option(help: "Whose X-Forwarded-For is believed.") var trustedProxies: String?
+    @Option(name: .customLong("tls-cert-file"), help: "Certificate; with it, HTTPS.") var tlsCertFile: String?
+    @Option(name: .customLong("tls-key-file"), help: "The certificate's key.") var tlsKeyFile: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel: String?
     @Option(help: "text or json.") var logFormat: String?
     @Option(help: "How many threads take requests.") var eventLoops: String?
@@ -45,7 +47,9 @@ struct SettingOptions: ParsableArguments {
             (.mongoDBURI, self.mongoDBURI), (.dataDirectory, self.dataDir),
             (.spoolMaxMegabytes, self.spoolMaxMB), (.flushSchedule, self.flushSchedule),
             (.trackAllowedIPs, self.trackAllowedIPs), (.readAllowedIPs, self.readAllowedIPs),
-            (.trustedProxies, self.trustedProxies), (.logLevel, self.logLevel), (.logFormat, self.logFormat),
+            (.trustedProxies, self.trustedProxies),
+            (.tlsCertificateFile, self.tlsCertFile), (.tlsKeyFile, self.tlsKeyFile),
+            (.logLevel, self.logLevel), (.logFormat, self.logFormat),
             (.eventLoops, self.eventLoops), (.maxClients, self.maxClients),
             (.maxTestsPerClient, self.maxTestsPerClient),
             (.maxVariationsPerTest, self.maxVariationsPerTest), (.maxEventsPerTest, self.maxEventsPerTest),

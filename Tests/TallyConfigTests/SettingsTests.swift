@@ -39,6 +39,7 @@ import Testing
             "MONGODB_URI": "mongodb://m/db", "DATA_DIR": "/var/lib/my tally", "SPOOL_MAX_MB": "7",
             "FLUSH_SCHEDULE": "*/5 * * * *",
             "TRACK_ALLOWED_IPS": "10.0.0.0/8", "READ_ALLOWED_IPS": "10.1.0.0/16, ::1", "TRUSTED_PROXIES": "10.0.0.2",
+            "TLS_CERT_FILE": "c.pem", "TLS_KEY_FILE": "/k.pem",
             "LOG_LEVEL": "WARNING", "LOG_FORMAT": "json", "EVENT_LOOPS": "3", "MAX_CLIENTS": "1",
             "MAX_TESTS_PER_CLIENT": "2",
             "MAX_VARIATIONS_PER_TEST": "3", "MAX_EVENTS_PER_TEST": "1000000000",
@@ -56,6 +57,8 @@ import Testing
         #expect(settings.trackAllowed.ranges.map(\.description) == ["10.0.0.0/8"])
         #expect(settings.readAllowed.ranges.map(\.description) == ["10.1.0.0/16", "::1"])
         #expect(settings.trustedProxies.ranges.map(\.description) == ["10.0.0.2"])
+        #expect(settings.tls?.certificate == "c.pem")
+        #expect(settings.tls?.key == "/k.pem")
         #expect(settings.logLevel == .warning)
         #expect(settings.logFormat == .json)
         #expect(settings.eventLoops == 3)
@@ -182,7 +185,8 @@ import Testing
             "HOST": "a b", "REDIS_URL": "redis://:hunter2@h:x", "REDIS_CA_FILE": "~/ca", "REDIS_KEY_PREFIX": "{",
             "DATA_DIR": "~", "SPOOL_MAX_MB": "0",
             "FLUSH_SCHEDULE": "x", "TRACK_ALLOWED_IPS": "10.0.0.0/99", "READ_ALLOWED_IPS": "10.0.0.0/99",
-            "TRUSTED_PROXIES": "10.0.0.0/99", "LOG_LEVEL": "x", "LOG_FORMAT": "x", "EVENT_LOOPS": "0",
+            "TRUSTED_PROXIES": "10.0.0.0/99", "TLS_CERT_FILE": "~/c", "TLS_KEY_FILE": "~/k", "LOG_LEVEL": "x",
+            "LOG_FORMAT": "x", "EVENT_LOOPS": "0",
             "MAX_TESTS_PER_CLIENT": "x", "MAX_VARIATIONS_PER_TEST": "x", "MAX_EVENTS_PER_TEST": "x",
             "DEDUPE_WINDOW": "x", "DEDUPE_MAX_IDS": "x",
         ]
@@ -201,6 +205,17 @@ import Testing
             #expect(error.description.contains(words), "\(words) in \(error)")
         }
         #expect(!renderings(of: error).contains { $0.contains("hunter2") }, "\(error)")
+    }
+
+    @Test("a certificate without its key, and a key without its certificate, are refused")
+    func halfOfTLS() throws {
+        for (given, missing) in [("TLS_CERT_FILE", "TLS_KEY_FILE"), ("TLS_KEY_FILE", "TLS_CERT_FILE")] {
+            let error = try #require(throws: SettingsError.self) { try load(environment: [given: "a.pem"]) }
+            #expect(error.faults.map(\.key) == [SettingKey(rawValue: given)])
+            #expect(
+                error.description.contains("\(given) (environment): is set without \(missing); set both, or neither"))
+        }
+        #expect(try load().tls == nil)
     }
 
     @Test("a control character in a value does not reach the terminal")
@@ -336,7 +351,12 @@ import Testing
 
     @Test("every example and every default in the table is a value that is taken", arguments: SettingKey.all)
     func examples(key: SettingKey) throws {
-        #expect(try load(flags: [key.name: key.details.example]).effective.count == SettingKey.all.count)
+        var flags = [key.name: key.details.example]
+        // These two are taken together only.
+        if [.tlsCertificateFile, .tlsKeyFile].contains(key) {
+            for half: SettingKey in [.tlsCertificateFile, .tlsKeyFile] { flags[half.name] = half.details.example }
+        }
+        #expect(try load(flags: flags).effective.count == SettingKey.all.count)
         if case .value(let text) = key.details.standard {
             #expect(try load(flags: [key.name: text]).effective.first { $0.key == key }?.shown == text)
         }

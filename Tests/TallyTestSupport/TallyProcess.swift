@@ -126,7 +126,9 @@ public final class TallyProcess: Sendable {
             logFile: self.folder.url.appendingPathComponent("tally.log"))
         self.process.withLock { $0 = process }
         try await process.wait(within: .seconds(30), "tally to answer on port \(self.port)") {
-            try await TestConnection.once(port: self.port, .GET, "/livez").status == 200 && process.isRunning
+            let trusted = self.settings["TLS_CERT_FILE"]
+            return try await TestConnection.once(port: self.port, trusting: trusted, .GET, "/livez").status == 200
+                && process.isRunning
         }
     }
 

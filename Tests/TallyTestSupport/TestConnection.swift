@@ -1,6 +1,7 @@
 import NIOCore
 public import NIOHTTP1
 import NIOPosix
+import NIOSSL
 
 /// An answer over HTTP, complete.
 public struct TestResponse: Sendable {
@@ -24,8 +25,17 @@ public final class TestConnection: Sendable {
     private let answers: NIOLoopBoundBox<AnswerCollector>
 
     /// Connects to a port of this machine.
-    /// - Parameter timeout: how long a request waits for its answer.
-    public static func connect(port: Int, timeout: Duration = .seconds(30)) async throws -> TestConnection {
+    /// - Parameters:
+    ///   - certificateFile: for HTTPS: a PEM file with the only certificate that is trusted.
+    ///   - timeout: how long a request waits for its answer.
+    public static func connect(
+        port: Int, trusting certificateFile: String? = nil, timeout: Duration = .seconds(30)
+    ) async throws -> TestConnection {
+        let tls = try certificateFile.map { file in
+            var configuration = TLSConfiguration.makeClientConfiguration()
+            configuration.trustRoots = .file(file)
+            return try NIOSSLContext(configuration: configuration)
+        }
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         let answers = NIOLoopBoundBox.makeBoxSendingValue(AnswerCollector(), eventLoop: eventLoop)
         let channel = try await ClientBootstrap(group: eventLoop)
@@ -33,6 +43,10 @@ public final class TestConnection: Sendable {
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let tls {
+                        try channel.pipeline.syncOperations.addHandler(
+                            NIOSSLClientHandler(context: tls, serverHostname: "localhost"))
+                    }
                     // A lost request and a malformed answer both have to be seen, so nothing is smoothed over.
                     try channel.pipeline.syncOperations.addHTTPClientHandlers(leftOverBytesStrategy: .dropBytes)
                     try channel.pipeline.syncOperations.addHandler(answers.value)
@@ -104,9 +118,10 @@ public final class TestConnection: Sendable {
 
     /// One request on a connection of its own.
     public static func once(
-        port: Int, _ method: HTTPMethod = .GET, _ path: String, headers: HTTPHeaders = [:], body: [UInt8]? = nil
+        port: Int, trusting certificateFile: String? = nil, _ method: HTTPMethod = .GET, _ path: String,
+        headers: HTTPHeaders = [:], body: [UInt8]? = nil
     ) async throws -> TestResponse {
-        let connection = try await self.connect(port: port)
+        let connection = try await self.connect(port: port, trusting: certificateFile)
         let response = try await connection.request(method, path, headers: headers, body: body)
         await connection.close()
         return response

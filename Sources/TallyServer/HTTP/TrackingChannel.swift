@@ -5,10 +5,11 @@ import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
+import NIOSSL
 import TallyAccess
 import TallyTrack
 
-/// A connection: decoder, then `TrackHandler`, which answers /track on the event loop, then what Hummingbird needs for
+/// A connection: TLS where there is a certificate, decoder, then `TrackHandler`, which answers /track on the event loop, then what Hummingbird needs for
 /// everything else.
 ///
 /// `TrackHandler` stands before the conversion to Hummingbird's types, so a tracked request pays for neither that nor
@@ -19,10 +20,15 @@ struct TrackingChannel: ServerChildChannel, HTTPChannelHandler {
     let responder: HTTPChannelHandler.Responder
     let loops: TrackLoops
     let access: AccessRule
+    /// Nil for plain HTTP.
+    let certificate: TLSCertificate?
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
             let pipeline = channel.pipeline.syncOperations
+            if let certificate = self.certificate {
+                try pipeline.addHandler(NIOSSLServerHandler(context: certificate.context))
+            }
             var limits = NIOHTTPDecoderLimitConfiguration()
             limits.maxHeaderFieldSize = 16 * 1024
             limits.maxHeaderListSize = 32 * 1024
