@@ -30,6 +30,9 @@ struct SettingOptions: ParsableArguments {
     @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel: String?
     @Option(help: "text or json.") var logFormat: String?
     @Option(help: "How many threads take requests.") var eventLoops: String?
+    @Option(help: "How many connections may be open.") var maxConnections: String?
+    @Option(help: "Seconds that a connection may be idle.") var idleTimeoutS: String?
+    @Option(help: "Seconds that a request may take to arrive.") var requestTimeoutS: String?
     @Option(help: "Bound on names.") var maxClients: String?
     @Option(help: "Bound on names.") var maxTestsPerClient: String?
     @Option(help: "Bound on names.") var maxVariationsPerTest: String?
@@ -46,7 +49,9 @@ struct SettingOptions: ParsableArguments {
             (.spoolMaxMegabytes, self.spoolMaxMB), (.flushSchedule, self.flushSchedule),
             (.trackAllowedIPs, self.trackAllowedIPs), (.readAllowedIPs, self.readAllowedIPs),
             (.trustedProxies, self.trustedProxies), (.logLevel, self.logLevel), (.logFormat, self.logFormat),
-            (.eventLoops, self.eventLoops), (.maxClients, self.maxClients),
+            (.eventLoops, self.eventLoops), (.maxConnections, self.maxConnections),
+            (.idleTimeout, self.idleTimeoutS), (.requestTimeout, self.requestTimeoutS),
+            (.maxClients, self.maxClients),
             (.maxTestsPerClient, self.maxTestsPerClient),
             (.maxVariationsPerTest, self.maxVariationsPerTest), (.maxEventsPerTest, self.maxEventsPerTest),
             (.dedupeWindow, self.dedupeWindow), (.dedupeMaxIDs, self.dedupeMaxIDs),
