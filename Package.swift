@@ -117,7 +117,8 @@ let package = Package(
         .testTarget(name: "TallyFlushTests", dependencies: ["TallyFlush"], swiftSettings: strict),
         .testTarget(
             name: "TallyAccessTests", dependencies: ["TallyAccess", "TallyTestSupport"], swiftSettings: strict),
-        .testTarget(name: "TallyConfigTests", dependencies: ["TallyConfig"], swiftSettings: strict),
+        .testTarget(
+            name: "TallyConfigTests", dependencies: ["TallyConfig", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(name: "TallyCronTests", dependencies: ["TallyCron", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(
             name: "TallyTrackTests", dependencies: ["TallyTrack", "TallyTestSupport"], swiftSettings: strict),

@@ -20,6 +20,9 @@ public enum SettingKey: String, CaseIterable, Sendable {
     case logLevel = "LOG_LEVEL"
     case logFormat = "LOG_FORMAT"
     case eventLoops = "EVENT_LOOPS"
+    case maxConnections = "MAX_CONNECTIONS"
+    case idleTimeout = "IDLE_TIMEOUT_S"
+    case requestTimeout = "REQUEST_TIMEOUT_S"
     case maxClients = "MAX_CLIENTS"
     case maxTestsPerClient = "MAX_TESTS_PER_CLIENT"
     case maxVariationsPerTest = "MAX_VARIATIONS_PER_TEST"
@@ -155,6 +158,24 @@ public enum SettingKey: String, CaseIterable, Sendable {
                     + "threads make larger batches",
                 allowed: "a whole number from \(Self.eventLoopRange.lowerBound) to \(Self.eventLoopRange.upperBound)",
                 unit: "threads", example: "4")
+        case .maxConnections:
+            Details(
+                standard: .value("10000"),
+                meaning: "How many connections may be open; one beyond is answered with 503 and closed. Each takes a "
+                    + "file, so the system's limit on open files may allow fewer, which the start says",
+                allowed: "a whole number from 1 to 1000000", unit: "connections", example: "20000")
+        case .idleTimeout:
+            Details(
+                standard: .value("75"),
+                meaning: "How long a connection stays open without a request; longer than a proxy in front keeps its "
+                    + "own, or that may send a request just as this side closes",
+                allowed: Self.secondsAllowed, unit: "seconds", example: "120")
+        case .requestTimeout:
+            Details(
+                standard: .value("10"),
+                meaning: "How long a request may take to arrive, head and body, and a caller to take its answer; the "
+                    + "connection is closed then, after 408 where something can still be said",
+                allowed: Self.secondsAllowed, unit: "seconds", example: "30")
         case .maxClients: bound(10_000, "How many clients are taken", unit: "clients")
         case .maxTestsPerClient: bound(1_000, "How many tests are taken for one client", unit: "tests")
         case .maxVariationsPerTest: bound(100, "How many variations are taken for one test", unit: "variations")
@@ -184,6 +205,11 @@ public enum SettingKey: String, CaseIterable, Sendable {
 
     static let eventLoopRange = 1...256
     static let spoolRange = 1...1_000_000
+    static let connectionRange = 1...1_000_000
+    static let secondsRange = 1...86_400
+
+    private static let secondsAllowed =
+        "a whole number from \(Self.secondsRange.lowerBound) to \(Self.secondsRange.upperBound)"
 
     /// The values that a bound on names may have.
     static let boundRange = 1...1_000_000_000

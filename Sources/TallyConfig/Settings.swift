@@ -29,6 +29,9 @@ public struct Settings: Sendable {
     public let logFormat: LogFormat
     /// Nil for half the processors, at least one.
     public let eventLoops: Int?
+    public let maxConnections: Int
+    public let idleTimeoutSeconds: Int
+    public let requestTimeoutSeconds: Int
     public let maxClients: Int
     public let maxTestsPerClient: Int
     public let maxVariationsPerTest: Int
@@ -101,6 +104,12 @@ public struct Settings: Sendable {
         self.logFormat = reader.required(.logFormat, SettingParsers.choice(of: LogFormat.self))
         self.eventLoops = reader.optional(
             .eventLoops, show: { String($0) }, SettingParsers.wholeNumber(within: SettingKey.eventLoopRange))
+        self.maxConnections = reader.required(
+            .maxConnections, SettingParsers.wholeNumber(within: SettingKey.connectionRange))
+        self.idleTimeoutSeconds = reader.required(
+            .idleTimeout, SettingParsers.wholeNumber(within: SettingKey.secondsRange))
+        self.requestTimeoutSeconds = reader.required(
+            .requestTimeout, SettingParsers.wholeNumber(within: SettingKey.secondsRange))
         self.maxClients = reader.required(.maxClients, bound)
         self.maxTestsPerClient = reader.required(.maxTestsPerClient, bound)
         self.maxVariationsPerTest = reader.required(.maxVariationsPerTest, bound)

@@ -26,6 +26,7 @@ extension App {
         // are, the larger are the batches. Measured in docs/performance.md.
         let group = MultiThreadedEventLoopGroup(
             numberOfThreads: settings.eventLoops ?? max(1, System.coreCount / 2))
+        let maximumConnections = FileLimit.connections(wanted: settings.maxConnections, logger: logger)
         let exit = ExitReason()
         let stop = Stop()
 
@@ -57,11 +58,15 @@ extension App {
         let resolver = ClientAddressResolver(trustedProxies: settings.trustedProxies)
         let trackAccess = AccessRule(allowed: settings.trackAllowed, resolver: resolver)
         let readAccess = AccessRule(allowed: settings.readAllowed, resolver: resolver)
+        let connections = try await Connections(
+            group: group, maximum: maximumConnections, idleSeconds: settings.idleTimeoutSeconds,
+            requestSeconds: settings.requestTimeoutSeconds)
         var http = Application(
             router: Routes.router(
                 buffer: storage.buffer, store: storage.store, auditor: auditor, readAccess: readAccess),
             server: HTTPServerBuilder {
-                TrackingChannel(responder: $0, loops: loops, access: trackAccess, certificate: certificate)
+                TrackingChannel(
+                    responder: $0, loops: loops, connections: connections, access: trackAccess, certificate: certificate)
             },
             configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4096),
             onServerRunning: { channel in

@@ -32,6 +32,9 @@ struct SettingOptions: ParsableArguments {
     @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel: String?
     @Option(help: "text or json.") var logFormat: String?
     @Option(help: "How many threads take requests.") var eventLoops: String?
+    @Option(help: "How many connections may be open.") var maxConnections: String?
+    @Option(help: "Seconds that a connection may be idle.") var idleTimeoutS: String?
+    @Option(help: "Seconds that a request may take to arrive.") var requestTimeoutS: String?
     @Option(help: "Bound on names.") var maxClients: String?
     @Option(help: "Bound on names.") var maxTestsPerClient: String?
     @Option(help: "Bound on names.") var maxVariationsPerTest: String?
@@ -47,10 +50,11 @@ struct SettingOptions: ParsableArguments {
             (.mongoDBURI, self.mongoDBURI), (.dataDirectory, self.dataDir),
             (.spoolMaxMegabytes, self.spoolMaxMB), (.flushSchedule, self.flushSchedule),
             (.trackAllowedIPs, self.trackAllowedIPs), (.readAllowedIPs, self.readAllowedIPs),
-            (.trustedProxies, self.trustedProxies),
-            (.tlsCertificateFile, self.tlsCertFile), (.tlsKeyFile, self.tlsKeyFile),
-            (.logLevel, self.logLevel), (.logFormat, self.logFormat),
-            (.eventLoops, self.eventLoops), (.maxClients, self.maxClients),
+            (.trustedProxies, self.trustedProxies), (.tlsCertificateFile, self.tlsCertFile),
+            (.tlsKeyFile, self.tlsKeyFile), (.logLevel, self.logLevel), (.logFormat, self.logFormat),
+            (.eventLoops, self.eventLoops), (.maxConnections, self.maxConnections),
+            (.idleTimeout, self.idleTimeoutS), (.requestTimeout, self.requestTimeoutS),
+            (.maxClients, self.maxClients),
             (.maxTestsPerClient, self.maxTestsPerClient),
             (.maxVariationsPerTest, self.maxVariationsPerTest), (.maxEventsPerTest, self.maxEventsPerTest),
             (.dedupeWindow, self.dedupeWindow), (.dedupeMaxIDs, self.dedupeMaxIDs),

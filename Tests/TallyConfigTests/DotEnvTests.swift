@@ -1,3 +1,4 @@
+import TallyTestSupport
 import Testing
 
 @testable import TallyConfig
@@ -120,7 +121,7 @@ import Testing
 
     @Test("any text comes back from double quotes as it went in")
     func roundTrip() throws {
-        var generator = SplitMix64(state: 0x7A11)
+        var generator = SplitMix64(seed: 0x7A11)
         let alphabet = Array("ab \t\n\r\\\"'$#=é😀\u{301}".unicodeScalars)
         for _ in 0..<2_000 {
             var value = String.UnicodeScalarView()
@@ -143,7 +144,7 @@ import Testing
 
     @Test("whatever bytes come, each line that is not blank or a comment gives an entry or a fault")
     func anyBytes() {
-        var generator = SplitMix64(state: 0xBAD)
+        var generator = SplitMix64(seed: 0xBAD)
         let alphabet = Array("Kk1_ =\n\r\t#'\"\\$-".utf8) + [0x00, 0xC3, 0xA9, 0xFF]
         for _ in 0..<3_000 {
             let bytes = (0..<Int.random(in: 0...40, using: &generator)).map { _ in
@@ -156,18 +157,5 @@ import Testing
             let (entries, faults) = DotEnv.scan(bytes)
             #expect(entries.count + faults.count == meant.count, "seed 0xBAD, \(bytes)")
         }
-    }
-}
-
-/// A small generator with a seed, so that a failure can be played again (https://prng.di.unimi.it/splitmix64.c).
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = self.state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

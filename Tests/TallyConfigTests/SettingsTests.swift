@@ -41,7 +41,7 @@ import Testing
             "TRACK_ALLOWED_IPS": "10.0.0.0/8", "READ_ALLOWED_IPS": "10.1.0.0/16, ::1", "TRUSTED_PROXIES": "10.0.0.2",
             "TLS_CERT_FILE": "c.pem", "TLS_KEY_FILE": "/k.pem",
             "LOG_LEVEL": "WARNING", "LOG_FORMAT": "json", "EVENT_LOOPS": "3", "MAX_CLIENTS": "1",
-            "MAX_TESTS_PER_CLIENT": "2",
+            "MAX_CONNECTIONS": "4", "IDLE_TIMEOUT_S": "5", "REQUEST_TIMEOUT_S": "6", "MAX_TESTS_PER_CLIENT": "2",
             "MAX_VARIATIONS_PER_TEST": "3", "MAX_EVENTS_PER_TEST": "1000000000",
             "DEDUPE_WINDOW": "90s", "DEDUPE_MAX_IDS": "1000",
         ])
@@ -62,6 +62,9 @@ import Testing
         #expect(settings.logLevel == .warning)
         #expect(settings.logFormat == .json)
         #expect(settings.eventLoops == 3)
+        #expect(settings.maxConnections == 4)
+        #expect(settings.idleTimeoutSeconds == 5)
+        #expect(settings.requestTimeoutSeconds == 6)
         #expect(settings.maxClients == 1)
         #expect(settings.maxTestsPerClient == 2)
         #expect(settings.maxVariationsPerTest == 3)
@@ -187,8 +190,8 @@ import Testing
             "FLUSH_SCHEDULE": "x", "TRACK_ALLOWED_IPS": "10.0.0.0/99", "READ_ALLOWED_IPS": "10.0.0.0/99",
             "TRUSTED_PROXIES": "10.0.0.0/99", "TLS_CERT_FILE": "~/c", "TLS_KEY_FILE": "~/k", "LOG_LEVEL": "x",
             "LOG_FORMAT": "x", "EVENT_LOOPS": "0",
-            "MAX_TESTS_PER_CLIENT": "x", "MAX_VARIATIONS_PER_TEST": "x", "MAX_EVENTS_PER_TEST": "x",
-            "DEDUPE_WINDOW": "x", "DEDUPE_MAX_IDS": "x",
+            "MAX_CONNECTIONS": "0", "IDLE_TIMEOUT_S": "x", "REQUEST_TIMEOUT_S": "-1", "MAX_TESTS_PER_CLIENT": "x",
+            "MAX_VARIATIONS_PER_TEST": "x", "MAX_EVENTS_PER_TEST": "x", "DEDUPE_WINDOW": "x", "DEDUPE_MAX_IDS": "x",
         ]
         let error = try #require(throws: SettingsError.self) {
             try load(

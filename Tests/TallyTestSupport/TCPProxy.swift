@@ -24,6 +24,7 @@ public final class TCPProxy: Sendable {
         var refuses = false
         var dropsServerToClient = false
         var delay = Duration.zero
+        var clientBytesPerSecond: Int?
         var isBlackhole = false
         /// How many more bytes may pass before all connections are cut; nil without bound.
         var budget: [TCPProxyLink.Side: Int] = [:]
@@ -96,6 +97,13 @@ public final class TCPProxy: Sendable {
     public var delay: Duration {
         get { self.rules.withLock { $0.delay } }
         set { self.rules.withLock { $0.delay = newValue } }
+    }
+
+    /// How many bytes a second go from a client to the server, for each connection; nil for as many as there are. A
+    /// server behind it is one that takes time for every byte it is sent.
+    public var clientBytesPerSecond: Int? {
+        get { self.rules.withLock { $0.clientBytesPerSecond } }
+        set { self.rules.withLock { $0.clientBytesPerSecond = newValue } }
     }
 
     /// Stops listening, so that new connections are refused; those that are open stay.

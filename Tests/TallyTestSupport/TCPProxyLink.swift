@@ -98,7 +98,12 @@ final class TCPProxyLink: Sendable {
     func sideClosed(_ side: Side) { self.pass(.end, from: side) }
 
     private func pass(_ step: Step, from side: Side) {
-        let (isBlackhole, delay) = self.proxy?.rules.withLock { ($0.isBlackhole, $0.delay) } ?? (false, .zero)
+        let (isBlackhole, delay, rate) =
+            self.proxy?.rules.withLock { ($0.isBlackhole, $0.delay, $0.clientBytesPerSecond) } ?? (false, .zero, nil)
+        var takes = TimeAmount.zero
+        if side == .client, let rate, case .bytes(let buffer) = step {
+            takes = .nanoseconds(Int64(buffer.readableBytes) * 1_000_000_000 / Int64(rate))
+        }
         let due = self.state.withLock { state -> NIODeadline? in
             if state.isCut { return nil }
             // Whatever follows something that is held waits behind it.
@@ -107,7 +112,7 @@ final class TCPProxyLink: Sendable {
                 return nil
             }
             let now = NIODeadline.now()
-            let due = max(now + TimeAmount(delay), state.due[side] ?? now)
+            let due = max(now + TimeAmount(delay), state.due[side] ?? now) + takes
             state.due[side] = due
             return due
         }

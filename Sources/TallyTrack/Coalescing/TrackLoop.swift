@@ -41,6 +41,7 @@ final class TrackLoop {
     private var spare: [GatheredBatch] = []
     private var waitingCount = 0
     private var gatheredBytes = 0
+    private var gatheredEntries = 0
     private var isTickScheduled = false
     private var linger = Linger()
     private var isTimerScheduled = false
@@ -74,7 +75,9 @@ final class TrackLoop {
         return spool
     }
 
-    func logRefusal(_ problem: Problem, address: String) { self.limitedLog.refused(problem, address: address) }
+    func logRefusal(_ problem: Problem, address: @autoclosure () -> String) {
+        self.limitedLog.refused(problem, address: address)
+    }
 
     enum Admission {
         case waiting
@@ -88,11 +91,12 @@ final class TrackLoop {
         guard let wayIn = self.wayIn else { return .bufferAway }
         // Whether an event ID was seen before only the buffer can say.
         if self.parser.hasEventIDs, wayIn === self.spool { return .bufferAway }
-        guard self.waitingCount < Self.maximumWaiting, self.gatheredBytes < Self.maximumBytesWaiting else {
-            return .overloaded
-        }
+        guard self.waitingCount < Self.maximumWaiting, self.gatheredBytes < Self.maximumBytesWaiting,
+            wayIn.bound.admits(waiting: self.gatheredEntries + wayIn.entries)
+        else { return .overloaded }
         let batch = self.openBatch(items: self.parser.items.count)
         let bytesBefore = batch.counts.bytes.count
+        let entriesBefore = batch.counts.entries.count
         switch shape {
         case .single where self.parser.hasEventIDs:
             batch.addAll(of: self.parser, for: Waiter(connection: connection, request: request, accepted: nil))
@@ -105,6 +109,7 @@ final class TrackLoop {
         }
         self.waitingCount += 1
         self.gatheredBytes += batch.counts.bytes.count - bytesBefore
+        self.gatheredEntries += batch.counts.entries.count - entriesBefore
         if !self.isTickScheduled {
             self.isTickScheduled = true
             // Runs when the loop has read from every socket that was ready.
@@ -158,6 +163,7 @@ final class TrackLoop {
         lane.sentAt = .now()
         self.gatheredSince = lane.sentAt
         self.gatheredBytes -= batch.counts.bytes.count
+        self.gatheredEntries -= batch.counts.entries.count
         self.note(isSpooling: lane === self.spool)
         lane.lane.send(batch.counts) { [unowned self, unowned lane] in self.settle(lane, $0) }
     }
@@ -188,6 +194,9 @@ final class TrackLoop {
         lane.batch = nil
         self.traffic.countBatch()
         let now = NIODeadline.now()
+        if case .counted = outcome {
+            lane.bound.batchAnswered(entries: batch.counts.entries.count, roundTrip: now - lane.sentAt)
+        }
         self.linger.batchAnswered(
             to: batch.waiters.count, gathered: self.gathered.first?.waiters.count ?? 0, roundTrip: now - lane.sentAt,
             now: now)
@@ -225,6 +234,7 @@ final class TrackLoop {
     /// Refuses what was gathered and not sent.
     private func fail(_ batch: GatheredBatch, _ reason: String) {
         self.gatheredBytes -= batch.counts.bytes.count
+        self.gatheredEntries -= batch.counts.entries.count
         self.answerAll(of: batch) { _ in .problem(.notCounted(reason)) }
         self.recycle(batch)
     }
@@ -241,7 +251,9 @@ final class TrackLoop {
         self.responses.refreshDate()
         self.limitedLog.summarise()
         for lane in [self.lane, self.spool] {
-            guard let lane, let batch = lane.batch, !batch.waiters.isEmpty, now - lane.sentAt > Self.answerWithin else {
+            guard let lane else { continue }
+            lane.bound.look(silence: lane.batch == nil ? nil : now - lane.sentAt)
+            guard let batch = lane.batch, !batch.waiters.isEmpty, now - lane.sentAt > Self.answerWithin else {
                 continue
             }
             self.answerAll(of: batch) { _ in .problem(.unknown) }
@@ -257,6 +269,11 @@ private final class LaneInUse {
     let lane: any BufferLane
     var batch: GatheredBatch?
     var sentAt = NIODeadline.now()
+    /// How much may wait for it.
+    var bound = WaitingBound()
+
+    /// Entries that were given to it and not answered yet.
+    var entries: Int { self.batch?.counts.entries.count ?? 0 }
 
     init(_ lane: any BufferLane) { self.lane = lane }
 

@@ -15,11 +15,11 @@ struct LimitedLog {
     init(logger: Logger) { self.logger = logger }
 
     /// A request that got something else than what it asked for.
-    mutating func refused(_ problem: Problem, address: String) {
+    mutating func refused(_ problem: Problem, address: () -> String) {
         self.log(.info, "request refused") {
             let faults = problem.faults.prefix(4).map { "\($0.parameter) \($0.detail)" }.joined(separator: "; ")
             return [
-                "status": "\(problem.status)", "address": "\(address)",
+                "status": "\(problem.status)", "address": "\(address())",
                 "reason": "\(faults.isEmpty ? problem.detail : faults)",
             ]
         }

@@ -115,6 +115,24 @@ extension Problem {
         status: 503, detail: "not counted: too many requests are waiting. It is safe to send this again",
         retryAfterSeconds: 1)
 
+    static let tooManyConnections = Problem(
+        status: 503,
+        detail: "too many connections are open (MAX_CONNECTIONS); nothing was read from this one, try again",
+        retryAfterSeconds: 1)
+
+    static let late = Problem(
+        status: 408, detail: "the request did not arrive in time (REQUEST_TIMEOUT_S), and was not counted")
+
+    static let headerTooLarge = Problem(
+        status: 431,
+        detail:
+            "the request line and the header fields are larger than 32 KiB, one of them larger than 16 KiB, or there "
+            + "are more than 100")
+
+    static func malformed(_ reason: String) -> Problem {
+        Problem(status: 400, detail: "this is not HTTP as it should be: \(reason)")
+    }
+
     static let unknown = Problem(
         status: 504,
         detail:

@@ -6,6 +6,7 @@ struct ResponseCache {
     static let methods = "GET, HEAD, POST, OPTIONS"
 
     private(set) var counted = ByteBuffer()
+    private(set) var overloaded = ByteBuffer()
     private var date = ""
     private var dateSecond: Int64 = 0
 
@@ -18,10 +19,14 @@ struct ResponseCache {
         self.dateSecond = second
         self.date = Timestamp.httpDate(second)
         self.counted = self.bytes(.counted, keepAlive: true, isHTTP10: false)
+        self.overloaded = self.bytes(.overloaded, keepAlive: true, isHTTP10: false)
     }
 
     /// The whole response. `keepAlive: false` says `Connection: close`.
     func bytes(_ response: TrackResponse, keepAlive: Bool, isHTTP10: Bool) -> ByteBuffer {
+        if case .overloaded = response {
+            return self.bytes(.problem(.overloaded), keepAlive: keepAlive, isHTTP10: isHTTP10)
+        }
         let status: String
         var headers = ""
         var body: [UInt8] = []
@@ -49,6 +54,7 @@ struct ResponseCache {
             if let seconds = problem.retryAfterSeconds { headers += "Retry-After: \(seconds)\r\n" }
             if let allow = problem.allow { headers += "Allow: \(allow)\r\n" }
             body = problem.json
+        case .overloaded: preconditionFailure("written as a problem")
         case .head:
             status = "200 OK"
             headers = "Content-Type: application/json\r\nCache-Control: no-store\r\n"

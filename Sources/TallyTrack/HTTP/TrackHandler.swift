@@ -22,8 +22,6 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     public static let maximumBodyBytes = TrackParser.maximumBodyBytes
     /// How long a connection stays open for a request that is on its way, after the service was told to stop.
     static let lastRequestWithin: TimeAmount = .seconds(1)
-    /// How long the rest of a request is read and thrown away, so that its sender gets to read the answer.
-    static let drainWithin: TimeAmount = .seconds(2)
 
     /// What the parts that come in belong to.
     private enum Reading {
@@ -35,17 +33,17 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     /// A request to /track that is still being read.
-    private struct Incoming {
+    struct Incoming {
         let head: HTTPRequestHead
         var body: ByteBuffer?
     }
 
-    private let loop: TrackLoop
-    private let access: AccessRule
+    let loop: TrackLoop
+    let access: AccessRule
     private var context: ChannelHandlerContext?
-    private var peer: IPAddress?
+    private(set) var peer: IPAddress?
     /// The decision about the peer itself, where no forwarded address can change it.
-    private var peerDecision: AccessRule.Decision?
+    private(set) var peerDecision: AccessRule.Decision?
 
     private var reading = Reading.nothing
     private var requests = RequestQueue()
@@ -54,41 +52,94 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Parts of requests that must wait for the answers before them.
     private var held: Deque<HTTPServerRequestPart> = []
     private var isReadHeld = false
+    /// The caller reads what is written to it. While it does not, nothing is read from it either.
+    private var isWritable = true
     /// Parts were given to the router since the last read ended.
     private var hasPassedOn = false
+    /// The connection's last request has come; what follows it is not read.
+    private var isEnding = false
     /// The last answer says that the connection closes.
     private var isClosing = false
     private var isQuiescing = false
     private var heldClose: (mode: CloseMode, promise: EventLoopPromise<Void>?)?
 
+    private let connections: LoopConnections
+    private var watch: ConnectionWatch
+    /// Where `connections` keeps this one; nil when it is gone.
+    var place: Int?
+
     /// To be made on the event loop of the connection.
-    public init(loops: TrackLoops, eventLoop: any EventLoop, access: AccessRule) {
+    public init(loops: TrackLoops, connections: Connections, eventLoop: any EventLoop, access: AccessRule) {
         self.loop = loops.current(on: eventLoop)
+        self.connections = connections.current(on: eventLoop)
+        self.watch = ConnectionWatch(now: self.connections.now)
         self.access = access
     }
 
     public func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        self.place = self.connections.add(self)
         self.peer = context.remoteAddress?.ipAddress.flatMap { IPAddress($0) }
         if let peer = self.peer, !self.access.resolver.trustedProxies.contains(peer) {
             self.peerDecision = self.access.decide(peer: peer, forwardedFor: [String]())
         }
     }
 
-    public func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    public func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        self.leave()
+    }
 
     public func channelInactive(context: ChannelHandlerContext) {
         // Whoever waited is gone; what was sent is counted all the same.
         self.requests.removeAll()
         self.held.removeAll()
         self.context = nil
+        self.leave()
         context.fireChannelInactive()
+    }
+
+    private func leave() {
+        guard let place = self.place else { return }
+        self.place = nil
+        self.connections.remove(at: place)
+    }
+
+    // MARK: Waiting
+
+    /// The decoder was given bytes.
+    @inline(__always)
+    func bytesCame() { self.watch.bytesCame(now: self.connections.now) }
+
+    public func channelWritabilityChanged(context: ChannelHandlerContext) {
+        self.isWritable = context.channel.isWritable
+        self.watch.writabilityChanged(to: self.isWritable, now: self.connections.now)
+        self.readAgain(context: context)
+        context.fireChannelWritabilityChanged()
+    }
+
+    /// Four times a second: closes what waits for too long.
+    func look() {
+        guard let context = self.context else { return }
+        var isRoutedRead = false
+        if case .routed = self.reading { isRoutedRead = true }
+        let verdict = self.watch.verdict(
+            now: self.connections.now, limits: self.connections.limits,
+            owesAnswer: !self.requests.isEmpty || (self.isRouting && !isRoutedRead), isRouting: self.isRouting)
+        switch verdict {
+        case .fine: break
+        // The router may be writing its answer already; another one in the middle of it would only mislead.
+        case .requestLate where isRoutedRead: context.close(promise: nil)
+        case .requestLate: self.refuseUnread(.late, isHTTP10: false)
+        case .idle, .unread, .drained: context.close(promise: nil)
+        }
     }
 
     // MARK: Coming in
 
     public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = self.unwrapInboundIn(data)
+        if case .end = part { self.watch.requestEnded() }
         if self.held.isEmpty, self.take(part, context: context) { return }
         self.held.append(part)
     }
@@ -139,16 +190,24 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func take(_ original: HTTPRequestHead, context: ChannelHandlerContext) -> Bool {
-        if self.isClosing {
+        if self.isEnding {
             self.reading = .discarded
             return true
         }
         guard !self.isRouting else { return false }
         var head = original
+        switch RequestRules.finding(head) {
+        case .good: break
+        case .faulty(let reason):
+            self.refuseUnread(.malformed(reason), isHTTP10: head.version.minor == 0)
+            return true
+        case .last: head.headers.replaceOrAdd(name: "Connection", value: "close")
+        }
         if head.uri.utf8.first != UInt8(ascii: "/") { head.uri = RequestTarget.originForm(head.uri) }
         var uri = head.uri
         guard uri.withUTF8({ RequestTarget.queryStart(UnsafeRawBufferPointer($0)) }) != nil else {
             guard self.requests.isEmpty else { return false }
+            if !head.isKeepAlive { self.isEnding = true }
             self.isRouting = true
             self.reading = .routed
             self.passOn(.head(head), context: context)
@@ -168,7 +227,7 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
             if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }),
                 length > Self.maximumBodyBytes
             {
-                self.refuseUnread(.tooLarge, head)
+                self.refuseUnread(.tooLarge, isHTTP10: head.version.minor == 0)
                 return
             }
             if self.requests.isEmpty, head.headers.first(name: "expect")?.lowercased() == "100-continue" {
@@ -185,29 +244,28 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
             var bytes = bytes
             if incoming.body?.writeBuffer(&bytes) == nil { incoming.body = bytes }
             if let size = incoming.body?.readableBytes, size > Self.maximumBodyBytes {
-                return self.refuseUnread(.tooLarge, incoming.head)
+                return self.refuseUnread(.tooLarge, isHTTP10: incoming.head.version.minor == 0)
             }
         }
         self.reading = .tracked(incoming)
     }
 
     /// Answers before the request has been read, and throws the rest of it away. The connection closes then.
-    private func refuseUnread(_ problem: Problem, _ head: HTTPRequestHead) {
-        let request = self.requests.append(keepAlive: false, isHTTP10: head.version.minor == 0)
+    private func refuseUnread(_ problem: Problem, isHTTP10: Bool) {
+        let request = self.requests.append(keepAlive: false, isHTTP10: isHTTP10)
+        self.isEnding = true
         self.reading = .discarded
         self.refuse(request, problem, address: self.peer?.description ?? "an unknown address")
-        guard let context = self.context else { return }
-        let channel = context.channel
-        context.eventLoop.assumeIsolated().scheduleTask(in: Self.drainWithin) { channel.close(promise: nil) }
     }
 
     // MARK: Tracking
 
     private func track(_ incoming: Incoming) {
         let head = incoming.head
+        let keepAlive = head.isKeepAlive && !self.isQuiescing
+        if !keepAlive { self.isEnding = true }
         let request = self.requests.append(
-            keepAlive: head.isKeepAlive && !self.isQuiescing,
-            isHTTP10: head.version.major == 1 && head.version.minor == 0)
+            keepAlive: keepAlive, isHTTP10: head.version.major == 1 && head.version.minor == 0)
         let decision = self.decide(head)
         guard case .allowed(let address) = decision else {
             let detail = decision.refusal.map { "\($0) (TRACK_ALLOWED_IPS)" } ?? "not allowed"
@@ -228,76 +286,15 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
             switch self.loop.submit(shape, from: self, request: request) {
             case .waiting:
                 if self.loop.logsEachRequest { self.logTracked(shape, address: address) }
-            case .overloaded: self.refuse(request, .overloaded, address: address.description)
+            case .overloaded:
+                self.loop.logRefusal(.overloaded, address: address.description)
+                self.answer(request, .overloaded)
             case .bufferAway:
                 self.refuse(request, .notCounted("the buffer cannot be reached"), address: address.description)
             }
         } catch {
             self.refuse(request, error, address: address.description)
         }
-    }
-
-    /// Parses a request into the loop's parser.
-    private func parse(_ incoming: Incoming) throws(Problem) -> TrackShape {
-        var uri = incoming.head.uri
-        let result: Result<TrackShape, Problem> = uri.withUTF8 { target in
-            let target = UnsafeRawBufferPointer(target)
-            guard let start = RequestTarget.queryStart(target) else { preconditionFailure("only /track comes here") }
-            let query = UnsafeRawBufferPointer(rebasing: target[start...])
-            guard let body = incoming.body, body.readableBytes > 0 else { return self.parse(query, body: nil) }
-            let type = incoming.head.headers.first(name: "content-type")
-            guard let content = type.flatMap({ TrackContentType(headerValue: $0) }) else {
-                return .failure(Problem(status: 415, detail: Self.unknownType(type)))
-            }
-            return body.withUnsafeReadableBytes { bytes in
-                switch content {
-                case .form: self.parse(query, body: .form(bytes))
-                case .json: self.parse(query, body: .json(bytes))
-                case .ndjson: self.parse(query, body: .ndjson(bytes))
-                }
-            }
-        }
-        return try result.get()
-    }
-
-    @inline(__always)
-    private func parse(_ query: UnsafeRawBufferPointer, body: TrackBody?) -> Result<TrackShape, Problem> {
-        do {
-            return .success(try self.loop.parser.parse(query: query, body: body))
-        } catch {
-            return .failure(Problem(error))
-        }
-    }
-
-    private static func unknownType(_ type: String?) -> String {
-        let taken =
-            "application/x-www-form-urlencoded, application/json, application/x-ndjson, or text/plain with JSON inside, all in UTF-8"
-        guard let type else { return "the body has no Content-Type; /track takes \(taken)" }
-        let shown = type.unicodeScalars.prefix(64).filter { $0.isASCII && $0.value >= 0x20 && $0.value < 0x7F }
-        return "the Content-Type \(String(String.UnicodeScalarView(shown))) is not known here; /track takes \(taken)"
-    }
-
-    private func decide(_ head: HTTPRequestHead) -> AccessRule.Decision {
-        if let decision = self.peerDecision { return decision }
-        guard let peer = self.peer else { return .malformed(entry: "no address") }
-        return self.access.decide(peer: peer, forwardedFor: head.headers["x-forwarded-for"])
-    }
-
-    private func logTracked(_ shape: TrackShape, address: IPAddress) {
-        var metadata: Logger.Metadata = ["address": "\(address)"]
-        switch shape {
-        case .single:
-            if let names = CounterField.unpack(self.loop.parser.field(0)) {
-                metadata["client"] = "\(names.client)"
-                metadata["test"] = "\(names.test)"
-                metadata["variation"] = "\(names.variation)"
-                metadata["event"] = "\(names.event)"
-            }
-        case .batch(let accepted):
-            metadata["items"] = "\(self.loop.parser.items.count)"
-            metadata["counts"] = "\(accepted)"
-        }
-        self.loop.logger.debug("tracked", metadata: metadata)
     }
 
     // MARK: Going out
@@ -324,12 +321,15 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Writes an answer. Returns false where it was the connection's last.
     private func write(_ response: TrackResponse, _ entry: RequestQueue.Entry, context: ChannelHandlerContext) -> Bool {
+        self.watch.answered(now: self.connections.now)
         guard entry.keepAlive && !self.isQuiescing else {
             self.writeLast(response, entry, context: context)
             return false
         }
         if case .counted = response, !entry.isHTTP10 {
             context.write(self.wrapOutboundOut(self.loop.responses.counted), promise: nil)
+        } else if case .overloaded = response, !entry.isHTTP10 {
+            context.write(self.wrapOutboundOut(self.loop.responses.overloaded), promise: nil)
         } else {
             let bytes = self.loop.responses.bytes(response, keepAlive: true, isHTTP10: entry.isHTTP10)
             context.write(self.wrapOutboundOut(bytes), promise: nil)
@@ -338,21 +338,27 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func writeLast(_ response: TrackResponse, _ entry: RequestQueue.Entry, context: ChannelHandlerContext) {
+        self.isEnding = true
         self.isClosing = true
+        self.watch.closes(now: self.connections.now)
         self.requests.removeAll()
         self.held.removeAll()
         let bytes = self.loop.responses.bytes(response, keepAlive: false, isHTTP10: entry.isHTTP10)
         let written = context.eventLoop.makePromise(of: Void.self)
         context.writeAndFlush(self.wrapOutboundOut(bytes), promise: written)
-        // With bytes still coming in, closing now would reset the connection and could take the answer with it.
-        if case .discarded = self.reading { return }
+        // With bytes still coming in, closing now would reset the connection and could take the answer with it. The
+        // caller learns that no more will come, and `look` closes when it had time to read.
+        let mode: CloseMode
+        if case .discarded = self.reading { mode = .output } else { mode = .all }
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        written.futureResult.whenComplete { _ in bound.value.close(promise: nil) }
+        written.futureResult.whenComplete { _ in bound.value.close(mode: mode, promise: nil) }
     }
 
     /// Called when the router's answer has gone out.
     func routedResponseEnded() {
         self.isRouting = false
+        self.watch.answered(now: self.connections.now)
+        if self.isEnding { self.watch.closes(now: self.connections.now) }
         guard let context = self.context else { return }
         self.release(context: context)
     }
@@ -371,17 +377,22 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
             self.hasPassedOn = false
             context.fireChannelReadComplete()
         }
-        if self.isReadHeld && !self.holdsReads {
-            self.isReadHeld = false
-            context.read()
-        }
+        self.readAgain(context: context)
         if let close = self.heldClose, self.requests.isEmpty, !self.isRouting {
             self.heldClose = nil
             context.close(mode: close.mode, promise: close.promise)
         }
     }
 
-    private var holdsReads: Bool { !self.held.isEmpty || self.requests.count >= RequestQueue.maximum }
+    private var holdsReads: Bool {
+        !self.held.isEmpty || self.requests.count >= RequestQueue.maximum || !self.isWritable
+    }
+
+    private func readAgain(context: ChannelHandlerContext) {
+        guard self.isReadHeld, !self.holdsReads else { return }
+        self.isReadHeld = false
+        context.read()
+    }
 
     public func read(context: ChannelHandlerContext) {
         if self.holdsReads {
@@ -419,41 +430,17 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     public func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard error is HTTPParserError, !self.isRouting, !self.isClosing else { return context.fireErrorCaught(error) }
+        let isAboutBytes =
+            error is HTTPParserError || error is ByteToMessageDecoderError
+            || error is ByteToMessageDecoderError.PayloadTooLargeError
+        guard isAboutBytes, !self.isRouting else { return context.fireErrorCaught(error) }
+        // What comes after the last request is no business of ours.
+        if self.isEnding { return }
         // Nothing that follows on this connection can be understood, so this is its last answer.
-        let request = self.requests.append(keepAlive: false, isHTTP10: false)
-        self.reading = .nothing
-        self.refuse(
-            request, Problem(status: 400, detail: "this is not HTTP as it should be: \(error)"),
-            address: self.peer?.description ?? "an unknown address")
-    }
-}
-
-extension AccessRule.Decision {
-    /// The address for the log.
-    var seen: String {
-        switch self {
-        case .allowed(let address), .denied(let address): address.description
-        case .malformed: "unclear"
-        }
-    }
-}
-
-/// Tells `TrackHandler` when the router has answered. Sits behind the encoder, where responses still have parts.
-public final class RoutedResponseTap: ChannelOutboundHandler, RemovableChannelHandler {
-    public typealias OutboundIn = HTTPServerResponsePart
-    public typealias OutboundOut = HTTPServerResponsePart
-
-    private let handler: TrackHandler
-
-    public init(for handler: TrackHandler) { self.handler = handler }
-
-    public func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        let part = self.unwrapOutboundIn(data)
-        context.write(data, promise: promise)
-        if case .end = part {
-            context.flush()
-            self.handler.routedResponseEnded()
+        if let error = error as? HTTPParserError {
+            self.refuseUnread(error == .headerOverflow ? .headerTooLarge : .malformed("\(error)"), isHTTP10: false)
+        } else {
+            self.refuseUnread(.malformed("it has more bytes than belong to it"), isHTTP10: false)
         }
     }
 }

@@ -9,6 +9,8 @@ enum TrackResponse {
     indirect case countedSome(accepted: Int64, duplicates: Int)
     /// Boxed, so that the answer that nearly every request gets is small to pass around.
     indirect case problem(Problem)
+    /// 503, from bytes that are kept ready: there may be very many of them.
+    case overloaded
     /// HEAD: what GET would say, without counting and without a body.
     case head
     /// OPTIONS: the methods.

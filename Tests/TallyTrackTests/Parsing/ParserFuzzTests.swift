@@ -4,20 +4,8 @@ import Testing
 
 @testable import TallyTrack
 
-#if canImport(Darwin)
-import Darwin
-#else
-import Glibc
-#endif
-
 @Suite("Any input")
 struct ParserFuzzTests {
-    /// `TALLY_FUZZ_RUNS` inputs (a debug build takes some 40 to 100 µs for one), and `TALLY_FUZZ_SEED` to see a
-    /// failure again.
-    static func setting(_ name: String, default: UInt64) -> UInt64 {
-        getenv(name).flatMap { UInt64(String(cString: $0)) } ?? `default`
-    }
-
     static let corpus: [Request] = [
         Request(query: "clientName=acme&testID=cta&variation=B&event=purchase"),
         Request(query: "client%4Eame=a-1&testID=caf%C3%A9+%F0%9F%98%80&variation=%2E&x=%00"),
@@ -66,8 +54,9 @@ struct ParserFuzzTests {
 
     @Test("never stops the process, and what is accepted keeps all rules")
     func mutations() {
-        let runs = Self.setting("TALLY_FUZZ_RUNS", default: 50_000)
-        let seed = Self.setting("TALLY_FUZZ_SEED", default: 0x7A11_7A11)
+        // A debug build takes some 40 to 100 µs for one.
+        let runs = Torture.rounds(full: 7_000_000, short: 140_000)
+        let seed = Torture.seed
         var random = SplitMix64(seed: seed)
         var parser = TrackParser()
         var accepted = 0
@@ -84,8 +73,8 @@ struct ParserFuzzTests {
             if let fault { Issue.record("run \(run) of seed \(seed): \(fault): \(request.testDescription)") }
         }
         // Mutations that the parser only ever refuses would show nothing.
-        #expect(accepted > Int(runs) / 20, "seed \(seed)")
-        #expect(accepted < Int(runs), "seed \(seed)")
+        #expect(accepted > runs / 20, "seed \(seed)")
+        #expect(accepted < runs, "seed \(seed)")
     }
 
     /// Says which rule the parser broke. Kept free of `#expect`, which is too slow to be called a million times.
@@ -171,7 +160,7 @@ struct ParserFuzzTests {
 
     @Test("items written in any form are read as they were")
     func roundTrip() throws {
-        let seed = Self.setting("TALLY_FUZZ_SEED", default: 0x7A11_7A12)
+        let seed = Torture.seed &+ 1
         var random = SplitMix64(seed: seed)
         var parser = TrackParser()
         for run in 0..<300 {

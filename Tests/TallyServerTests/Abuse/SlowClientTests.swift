@@ -1,0 +1,142 @@
+import Foundation
+import NIOHTTP1
+import TallyTestSupport
+import Testing
+
+extension EndToEnd {
+    /// Callers who are slow on purpose cost a place for a while, and nobody else's time.
+    @Suite struct SlowCallers {
+        private static let path = "/track?clientName=acme&testID=cta&variation=B"
+
+        @Test(
+            "slow heads, slow bodies, slow readers and silence, all at once: the others are served, the slow ones closed"
+        )
+        func manyAtOnce() async throws {
+            let number = Torture.rounds(full: 2_000, short: 200)
+            // `make test` shares its processors with other tests.
+            let within = Torture.isFull ? 250.0 : 1_000
+            let tally = try await TallyProcess.start([
+                "REQUEST_TIMEOUT_S": "3", "IDLE_TIMEOUT_S": "4", "FLUSH_SCHEDULE": Deployment.never,
+                "LOG_LEVEL": "error",
+            ])
+            let pid = try #require(tally.pid)
+            let good = LoadGenerator.tracking(port: tally.port, connections: 32, counters: 50)
+            _ = try await good.run(perSecond: 200, for: .seconds(1))
+            let before = try ProcessMemory.residentBytes(of: pid)
+            let slow = SlowClients(port: tally.port, number: number)
+            slow.start()
+            defer { slow.stop() }
+            let report = try await good.run(perSecond: 200, for: .seconds(Torture.rounds(full: 60, short: 6)))
+            let after = try ProcessMemory.residentBytes(of: pid)
+            print(
+                "\(number) slow callers: \(report.counted) of \(report.sent + report.withheld) good ones counted, "
+                    + "\(report.share(within: within) * 100) % within \(Int(within)) ms, p50 "
+                    + "\(report.milliseconds(at: 0.5)) ms, p99 \(report.milliseconds(at: 0.99)) ms; lost "
+                    + "\(report.lost), refused \(report.refused), others \(report.others); "
+                    + "\(slow.closed) slow ones closed, \(slow.requests) requests of those who read nothing; memory "
+                    + "\(before >> 10) to \(after >> 10) KiB")
+            #expect(slow.opened >= number)
+            #expect(report.share(within: within) >= 0.99)
+            #expect(report.lost == 0 && report.refused == 0 && report.others.isEmpty)
+            // 64 KiB and less for each: nothing grows with what they send.
+            #expect(after - before < 64 * 1024 * number)
+            try await eventually(within: .seconds(20), "each of them to be closed", log: { "closed: \(slow.closed)" }) {
+                SlowClients.Kind.allCases.allSatisfy { slow.closed($0) >= slow.number(of: $0) }
+            }
+        }
+
+        @Test(
+            "a request that does not arrive in time gets 408 and the connection closes, however steadily its bytes come",
+            arguments: [
+                "GET /track?clientName=acme HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+                "POST /track HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n[",
+                "POST /track HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n", "G",
+            ])
+        func late(beginning: String) async throws {
+            let tally = try await TallyProcess.start(["REQUEST_TIMEOUT_S": "1"])
+            let connection = try await ByteConnection.connect(port: tally.port)
+            let clock = ContinuousClock()
+            let begin = clock.now
+            try await connection.send(Array(beginning.utf8))
+            let dripping = Task {
+                while !Task.isCancelled, connection.isOpen {
+                    try? await connection.send([UInt8(ascii: "a")])
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+            }
+            let answer = String(decoding: try await connection.receiveUntilClosed(), as: UTF8.self)
+            dripping.cancel()
+            // A letter after "G" is no method; that is known at once.
+            guard beginning != "G" else { return #expect(answer.hasPrefix("HTTP/1.1 400 ")) }
+            #expect(answer.hasPrefix("HTTP/1.1 408 "), "\(answer)")
+            #expect(answer.contains("Connection: close\r\n"))
+            #expect(clock.now - begin >= .milliseconds(900))
+        }
+
+        @Test("an idle connection closes; one that waits for the buffer does not, however long that takes")
+        func idle() async throws {
+            let redis = try await RedisServer.start()
+            let proxy = try await TCPProxy.start(to: redis.port)
+            let tally = try await TallyProcess.start([
+                "REDIS_URL": redis.url(port: proxy.port), "IDLE_TIMEOUT_S": "1", "REQUEST_TIMEOUT_S": "1",
+                "FLUSH_SCHEDULE": Deployment.never,
+            ])
+            let used = try await TestConnection.connect(port: tally.port)
+            #expect(try await used.request(.GET, Self.path).status == 200)
+            let routed = try await TestConnection.connect(port: tally.port)
+            #expect(try await routed.request(.GET, "/livez").status == 200)
+            let unused = try await ByteConnection.connect(port: tally.port)
+            try await eventually("the idle ones to be closed") { !used.isOpen && !routed.isOpen }
+            #expect(try await unused.receiveUntilClosed().isEmpty)
+            proxy.delay = .milliseconds(1_200)
+            let waiting = try await TestConnection.connect(port: tally.port)
+            #expect(try await waiting.request(.GET, Self.path).status == 200)
+        }
+
+        @Test("one connection too many gets 503 with Retry-After at once; when one closes there is room again")
+        func tooMany() async throws {
+            let tally = try await TallyProcess.start(["MAX_CONNECTIONS": "5"])
+            // The probe that saw it start may still be there.
+            var open: [ByteConnection] = []
+            try await eventually("five connections") {
+                while let last = open.last, !last.isOpen { open.removeLast() }
+                let connection = try await ByteConnection.connect(port: tally.port)
+                try await connection.send(Array("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
+                let isServed: Bool = try await connection.receive { buffer in
+                    String(buffer: buffer).contains("\r\n\r\n") ? String(buffer: buffer).contains(" 200 ") : nil
+                }
+                if isServed { open.append(connection) }
+                return open.count == 5
+            }
+            let clock = ContinuousClock()
+            let begin = clock.now
+            let silent = try await ByteConnection.connect(port: tally.port)
+            let answer = String(decoding: try await silent.receiveUntilClosed(), as: UTF8.self)
+            #expect(answer.hasPrefix("HTTP/1.1 503 "), "\(answer)")
+            #expect(answer.contains("Retry-After: 1\r\n"))
+            #expect(answer.contains("Connection: close\r\n"))
+            #expect(clock.now - begin < .seconds(1))
+            let speaking = try await TestConnection.rawExchange(
+                port: tally.port, Array("GET \(Self.path) HTTP/1.1\r\nHost: x\r\n\r\n".utf8), halfClose: false)
+            #expect(String(decoding: speaking, as: UTF8.self).hasPrefix("HTTP/1.1 503 "))
+            await open.removeLast().close()
+            try await eventually("room for another") {
+                try await TestConnection.once(port: tally.port, .GET, Self.path).status == 200
+            }
+        }
+
+        @Test("a limit on files that is too small for MAX_CONNECTIONS is said at the start, and kept to")
+        func fileLimit() async throws {
+            let tally = try await TallyProcess.start(["MAX_CONNECTIONS": "1000000"])
+            // Where the system allows a million files there is nothing to say.
+            var limit = rlimit()
+            #if os(Linux)
+            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            #else
+            getrlimit(RLIMIT_NOFILE, &limit)
+            #endif
+            guard limit.rlim_max < 1_000_000 else { return }
+            #expect(tally.log.contains("MAX_CONNECTIONS"), "\(tally.log)")
+        }
+    }
+}
