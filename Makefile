@@ -11,7 +11,7 @@ SOURCES := Package.swift Sources Tests
 RELEASE := -c release --static-swift-stdlib
 
 .DEFAULT_GOAL := help
-.PHONY: help bench setup setup-tests run build test unit dev format lint clean
+.PHONY: help bench setup setup-tests run build test unit dev format lint package test-package clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,12 @@ format: ## Format all sources in place
 
 lint: ## Say what `make format` would change, and fail where it is anything
 	swift format lint --strict --parallel --recursive $(SOURCES)
+
+package: build ## Make a Debian package: .build/packages/tally_VERSION_ARCHITECTURE.deb
+	Scripts/package "$$(swift build $(RELEASE) --show-bin-path)/tally"
+
+test-package: package ## Install that package into a clean Debian 12 root and run the service from there (as root)
+	Scripts/test-package "$$(ls -t .build/packages/tally_*.deb | head -1)"
 
 setup: ## Install what building needs, where it is missing
 	@Scripts/setup
