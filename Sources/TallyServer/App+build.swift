@@ -66,7 +66,8 @@ extension App {
                 buffer: storage.buffer, store: storage.store, auditor: auditor, readAccess: readAccess),
             server: HTTPServerBuilder {
                 TrackingChannel(
-                    responder: $0, loops: loops, connections: connections, access: trackAccess, certificate: certificate)
+                    responder: $0, loops: loops, connections: connections, access: trackAccess, certificate: certificate
+                )
             },
             configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4096),
             onServerRunning: { channel in

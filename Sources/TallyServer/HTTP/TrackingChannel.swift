@@ -34,7 +34,8 @@ struct TrackingChannel: ServerChildChannel, HTTPChannelHandler {
             guard self.connections.admit(channel) else {
                 try pipeline.addHandler(
                     RefusedConnection(
-                        loops: self.loops, connections: self.connections, eventLoop: channel.eventLoop))
+                        loops: self.loops, connections: self.connections, eventLoop: channel.eventLoop,
+                        isEncrypted: self.certificate != nil))
                 return try NIOAsyncChannel(wrappingChannelSynchronously: channel)
             }
             let track = TrackHandler(

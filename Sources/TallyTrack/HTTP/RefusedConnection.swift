@@ -12,24 +12,28 @@ public final class RefusedConnection: ChannelInboundHandler, RemovableChannelHan
 
     private let loop: TrackLoop
     private let connections: Connections
+    private let isEncrypted: Bool
 
     /// To be made on the event loop of the connection.
-    public init(loops: TrackLoops, connections: Connections, eventLoop: any EventLoop) {
+    /// - Parameter isEncrypted: the answer can go out only after a handshake, which may never come.
+    public init(loops: TrackLoops, connections: Connections, eventLoop: any EventLoop, isEncrypted: Bool) {
+        self.isEncrypted = isEncrypted
         self.loop = loops.current(on: eventLoop)
         self.connections = connections
     }
 
     public func channelActive(context: ChannelHandlerContext) {
         self.loop.logRefusal(.tooManyConnections, address: context.remoteAddress?.ipAddress ?? "an unknown address")
-        let bytes = self.loop.responses.bytes(.problem(.tooManyConnections), keepAlive: false, isHTTP10: false)
         let lingers = self.connections.linger(context.channel)
+        guard lingers || !self.isEncrypted else { return context.close(promise: nil) }
+        let channel = context.channel
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.lingersFor) { channel.close(promise: nil) }
+        let bytes = self.loop.responses.bytes(.problem(.tooManyConnections), keepAlive: false, isHTTP10: false)
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.writeAndFlush(self.wrapOutboundOut(bytes)).whenComplete { _ in
             let context = bound.value
             guard lingers else { return context.close(promise: nil) }
             context.close(mode: .output, promise: nil)
-            let channel = context.channel
-            context.eventLoop.assumeIsolated().scheduleTask(in: Self.lingersFor) { channel.close(promise: nil) }
         }
         context.fireChannelActive()
     }
