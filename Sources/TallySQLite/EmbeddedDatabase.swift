@@ -76,7 +76,7 @@ public final class EmbeddedDatabase: Sendable {
         }
     }
 
-    private static func path(in directory: String) -> String {
+    static func path(in directory: String) -> String {
         directory.hasSuffix("/") ? directory + self.fileName : directory + "/" + self.fileName
     }
 

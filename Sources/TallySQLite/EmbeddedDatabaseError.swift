@@ -1,4 +1,4 @@
-/// Why the embedded file could not be opened.
+/// Why the embedded file, or a copy of it, could not be opened or made.
 public struct EmbeddedDatabaseError: Error, Sendable, CustomStringConvertible {
     public enum Code: Sendable {
         /// The directory or the file cannot be made, or not be written to.
@@ -11,6 +11,10 @@ public struct EmbeddedDatabaseError: Error, Sendable, CustomStringConvertible {
         case newerSchema
         /// Another process does not let go of it.
         case busy
+        /// Something has the name already that a file was to get.
+        case taken
+        /// There is no such file.
+        case missing
         /// Anything else.
         case unusable
     }
@@ -24,7 +28,10 @@ public struct EmbeddedDatabaseError: Error, Sendable, CustomStringConvertible {
         self.description = description
     }
 
-    init(opening path: String, _ failure: SQLiteFailure) {
+    init(opening path: String, _ failure: SQLiteFailure) { self.init("opening \(path)", failure) }
+
+    /// - Parameter attempt: what was being done, as in "copying /var/lib/tally/tally.sqlite".
+    init(_ attempt: String, _ failure: SQLiteFailure) {
         let code: Code =
             switch failure.kind {
             case .full: .diskFull
@@ -33,6 +40,6 @@ public struct EmbeddedDatabaseError: Error, Sendable, CustomStringConvertible {
             case .busy: .busy
             case .disk, .closed, .tooLarge, .other: .unusable
             }
-        self.init(code, "opening \(path): \(failure.words)")
+        self.init(code, "\(attempt): \(failure.words)")
     }
 }

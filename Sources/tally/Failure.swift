@@ -35,7 +35,8 @@ func reporting(_ body: () async throws -> Void) async throws {
     } catch let error as BufferError {
         throw fail(error.description, error.code == .ownedByAnother ? ExitStatus.configuration : ExitStatus.unavailable)
     } catch let error as EmbeddedDatabaseError {
-        throw fail(error.description, ExitStatus.unavailable)
+        let isUsage = error.code == .taken || error.code == .missing
+        throw fail(error.description, isUsage ? ExitStatus.usage : ExitStatus.unavailable)
     }
 }
 

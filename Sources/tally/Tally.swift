@@ -15,6 +15,9 @@ struct Tally: AsyncParsableCommand {
             Exit codes: 0 done, 1 a check failed, 64 usage, 69 a server cannot be reached, 78 configuration.
             """,
         version: Self.version,
-        subcommands: [Serve.self, Flush.self, Metrics.self, Clients.self, Check.self, Audit.self, Config.self],
+        subcommands: [
+            Serve.self, Flush.self, Metrics.self, Clients.self, Check.self, Audit.self, Config.self, Healthcheck.self,
+            IP.self, Backup.self, Restore.self,
+        ],
         defaultSubcommand: Serve.self)
 }

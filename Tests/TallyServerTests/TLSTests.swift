@@ -34,6 +34,8 @@ extension EndToEnd {
             let plain = try await TestConnection.rawExchange(
                 port: tally.port, Array("GET \(Self.track) HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
             #expect(!String(decoding: plain, as: UTF8.self).contains("counted"))
+            let health = try await tally.run(["healthcheck"])
+            #expect(health.exit == .code(0) && health.output == "ready\n", "\(health.output)")
             #expect(try await tally.run(["flush"]).output.contains("1 "), "\(tally.log)")
         }
 

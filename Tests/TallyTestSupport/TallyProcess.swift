@@ -143,6 +143,27 @@ public final class TallyProcess: Sendable {
             arguments, environment: Self.environment(self.settings), directory: self.folder.url, within: limit)
     }
 
+    /// Runs another command of the program on a terminal (that of script(1)) of so many columns.
+    /// - Parameter settings: environment variables on top of those of the service.
+    public func runOnTerminal(
+        _ arguments: [String], columns: Int, settings: [String: String] = [:], within limit: Duration = .seconds(60)
+    ) async throws -> (exit: ServerProcess.Exit, output: String) {
+        let words = ([self.executable] + arguments).map { "'\($0.replacingOccurrences(of: "'", with: #"'\''"#))'" }
+        let process = try await ServerProcess.start(
+            "script",
+            [
+                "--quiet", "--return", "--command", "stty cols \(columns); exec \(words.joined(separator: " "))",
+                "/dev/null",
+            ],
+            environment: Self.environment(self.settings).merging(["TERM": "xterm", "SHELL": "/bin/sh"]) { $1 }
+                .merging(settings) { $1 },
+            directory: self.folder.url,
+            logFile: self.folder.url.appendingPathComponent("terminal-\(UUID().uuidString).log"))
+        let exit = try await process.waitUntilExit(within: limit)
+        // A terminal ends its lines with both characters.
+        return (exit, process.log.replacingOccurrences(of: "\r\n", with: "\n"))
+    }
+
     /// Starts another command of the program with the same settings, for tests that freeze or kill it.
     public func start(_ arguments: [String]) async throws -> ServerProcess {
         try await Self.start(arguments, environment: Self.environment(self.settings), directory: self.folder.url)

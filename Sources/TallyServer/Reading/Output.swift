@@ -11,6 +11,10 @@ public enum Output {
         String(decoding: MetricsCSV.render(metrics), as: UTF8.self)
     }
 
+    public static func json(_ clients: [ClientSummary]) -> String {
+        String(decoding: MetricsJSON.render(clients), as: UTF8.self)
+    }
+
     public static func json(_ report: AuditReport) -> String {
         String(decoding: AuditJSON.render(report), as: UTF8.self)
     }

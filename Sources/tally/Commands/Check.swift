@@ -24,7 +24,7 @@ struct Check: AsyncParsableCommand {
             logger.logLevel = .critical  // what goes wrong is a finding
             let findings = await Checkup.run(
                 settings, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
-            print(FindingList.render(findings, quiet: self.quiet, isColored: outputIsTerminal))
+            print(FindingList.render(findings, quiet: self.quiet, on: .output))
             if findings.contains(where: { $0.severity == .unreachable }) { throw ExitCode(ExitStatus.unavailable) }
             if findings.contains(where: { $0.severity == .unsafe }) { throw ExitCode(ExitStatus.checkFailed) }
         }
@@ -33,12 +33,12 @@ struct Check: AsyncParsableCommand {
 
 /// Findings for a person: a line each, what it means and what to do below it, and a sum at the end.
 enum FindingList {
-    static func render(_ findings: [Finding], quiet: Bool, isColored: Bool) -> String {
+    static func render(_ findings: [Finding], quiet: Bool, on terminal: Terminal) -> String {
         let width = findings.map(\.subject.count).max() ?? 0
         var lines: [String] = []
         for finding in findings where !quiet || finding.severity == .unsafe || finding.severity == .unreachable {
             let subject = finding.subject + String(repeating: " ", count: width - finding.subject.count)
-            lines.append("\(self.mark(finding.severity, isColored))  \(subject)  \(finding.what)")
+            lines.append("\(self.mark(finding.severity, terminal))  \(subject)  \(finding.what)")
             let indent = String(repeating: " ", count: 6 + 2 + width + 2)
             if let consequence = finding.consequence { lines.append("\(indent)so      \(consequence)") }
             if let mend = finding.mend { lines.append("\(indent)change  \(mend)") }
@@ -55,14 +55,12 @@ enum FindingList {
         return lines.joined(separator: "\n")
     }
 
-    private static func mark(_ severity: Finding.Severity, _ isColored: Bool) -> String {
-        let (word, color) =
-            switch severity {
-            case .fine: ("ok    ", "32")
-            case .note: ("note  ", "33")
-            case .unsafe: ("UNSAFE", "31;1")
-            case .unreachable: ("AWAY  ", "31;1")
-            }
-        return isColored ? "\u{1B}[\(color)m\(word)\u{1B}[0m" : word
+    private static func mark(_ severity: Finding.Severity, _ terminal: Terminal) -> String {
+        switch severity {
+        case .fine: terminal.styled("ok    ", .green)
+        case .note: terminal.styled("note  ", .yellow)
+        case .unsafe: terminal.styled("UNSAFE", .boldRed)
+        case .unreachable: terminal.styled("AWAY  ", .boldRed)
+        }
     }
 }

@@ -13,9 +13,14 @@ struct Metrics: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show a client's numbers, as of the last flush.",
         discussion: """
+            On a terminal the table keeps to its width and draws bars; COLUMNS sets another width, and with NO_COLOR=1
+            there are no colours. Scripts take JSON or CSV: they are those of GET /get-metric, and stay as they are. Exit
+            code 1 where nothing was ever flushed for the client.
+
             Examples:
               tally metrics acme
               tally metrics acme --test cta --format csv
+              tally metrics acme --format json | jq '.tests[] | {testID, total}'
             """)
 
     @Argument(help: "The client's name.") var client: String
@@ -44,31 +49,10 @@ struct Metrics: AsyncParsableCommand {
                     throw ExitCode(ExitStatus.checkFailed)
                 }
                 switch self.format {
-                case .table: print(MetricsTable.render(metrics))
+                case .table: print(MetricsTable.render(metrics, on: .output))
                 case .json: print(Output.json(metrics))
                 case .csv: print(Output.csv(metrics), terminator: "")
                 }
-            }
-        }
-    }
-}
-
-struct Clients: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the clients, with their tests and totals.")
-
-    @OptionGroup var options: SettingOptions
-
-    func run() async throws {
-        try await reporting {
-            try await withStorage(self.options) { storage in
-                let clients = try await storage.store.clients()
-                guard !clients.isEmpty else { return print("no client yet") }
-                print(
-                    TextTable.render(
-                        header: ["client", "tests", "total", "updated"],
-                        rows: clients.map {
-                            [$0.client.string, String($0.tests), String($0.total), Timestamp.iso8601($0.updatedAt)]
-                        }, numeric: [1, 2]))
             }
         }
     }
