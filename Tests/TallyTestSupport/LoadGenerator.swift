@@ -21,12 +21,16 @@ public struct LoadGenerator: Sendable {
         public var refused = 0
         /// Answered otherwise.
         public var others: [Int: Int] = [:]
-        /// The connection closed before the answer.
-        public var lost = 0
+        /// No answer came: the connection closed before it, or 10 s passed.
+        public var lost: Int { self.losses.values.reduce(0, +) }
+        /// How they were lost.
+        public var losses: [String: Int] = [:]
         /// Requests that were due while no connection was free.
         public var withheld = 0
         /// Of the answers with 200, in milliseconds, sorted.
         public var millisecondsToCounted: [Double] = []
+        /// Of those with 503.
+        public var millisecondsToRefused: [Double] = []
 
         public init() {}
 
@@ -34,10 +38,15 @@ public struct LoadGenerator: Sendable {
         public var goodput: Double { Double(self.counted - self.countedLater) / max(self.seconds, 0.001) }
 
         /// The time within which this share of the counted requests was answered, in milliseconds.
-        public func milliseconds(at share: Double) -> Double {
-            guard !self.millisecondsToCounted.isEmpty else { return .infinity }
-            let index = Int(Double(self.millisecondsToCounted.count) * share)
-            return self.millisecondsToCounted[min(index, self.millisecondsToCounted.count - 1)]
+        public func milliseconds(at share: Double) -> Double { Self.time(self.millisecondsToCounted, at: share) }
+
+        /// The same of those that were refused.
+        public func millisecondsToRefuse(at share: Double) -> Double {
+            Self.time(self.millisecondsToRefused, at: share)
+        }
+
+        private static func time(_ sorted: [Double], at share: Double) -> Double {
+            sorted.isEmpty ? .infinity : sorted[min(Int(Double(sorted.count) * share), sorted.count - 1)]
         }
 
         /// The share of all that was due that was counted within so many milliseconds.
@@ -145,9 +154,11 @@ public struct LoadGenerator: Sendable {
             // What is under way is waited for, so that every count is known; it is no goodput of this time.
             let end = Self.seconds() + 10
             while self.free.count < self.connections.count, Self.seconds() < end { try self.receive(within: 10) }
-            self.report.lost += self.connections.count - self.free.count
+            let unanswered = self.connections.count - self.free.count
+            if unanswered > 0 { self.report.losses["no answer in 10 s"] = unanswered }
             self.report.countedLater = self.report.counted - countedInTime
             self.report.millisecondsToCounted.sort()
+            self.report.millisecondsToRefused.sort()
             return self.report
         }
 
@@ -155,15 +166,21 @@ public struct LoadGenerator: Sendable {
             let bytes = self.request(number)
             self.report.sent += 1
             self.connections[index].sentAt = Self.seconds()
-            guard self.connections[index].socket.send(bytes) == .bytes(bytes.count) else { return try self.lose(index) }
+            guard self.connections[index].socket.send(bytes) == .bytes(bytes.count) else {
+                return try self.lose(index, "closed when the request was sent, errno \(errno)")
+            }
         }
 
-        private func lose(_ index: Int) throws {
-            self.report.lost += 1
+        private func lose(_ index: Int, _ how: String) throws {
+            self.report.losses[how, default: 0] += 1
+            try self.reopen(index)
+            self.free.append(index)
+        }
+
+        private func reopen(_ index: Int) throws {
             self.connections[index].socket.close()
             self.connections[index] = Connection(socket: try RawSocket(port: self.port))
             self.polled[index].fd = self.connections[index].socket.descriptor
-            self.free.append(index)
         }
 
         private func receive(within milliseconds: Int32) throws {
@@ -184,32 +201,39 @@ public struct LoadGenerator: Sendable {
             let outcome = self.space.withUnsafeMutableBytes { self.connections[index].socket.receive(into: $0) }
             switch outcome {
             case .blocked: return
-            case .closed: return try self.lose(index)
+            case .closed:
+                // One that is idle may be closed at any time.
+                if self.free.contains(index) { return try self.reopen(index) }
+                let how =
+                    "closed before the answer, errno \(errno), after \(self.connections[index].received.count) bytes"
+                return try self.lose(index, how)
             case .bytes(let count):
                 self.connections[index].received.append(contentsOf: self.space[..<count])
                 self.connections[index].received.append(0)
-                guard let status = Self.completeStatus(self.connections[index].received) else {
+                guard let (status, hasRetryAfter) = Self.completeAnswer(self.connections[index].received) else {
                     self.connections[index].received.removeLast()
                     return
                 }
                 self.connections[index].received.removeAll(keepingCapacity: true)
-                self.note(status, (Self.seconds() - self.connections[index].sentAt) * 1000)
+                self.note(status, hasRetryAfter, (Self.seconds() - self.connections[index].sentAt) * 1000)
                 self.free.append(index)
             }
         }
 
-        private func note(_ status: Int, _ milliseconds: Double) {
+        private func note(_ status: Int, _ hasRetryAfter: Bool, _ milliseconds: Double) {
             switch status {
             case 200:
                 self.report.counted += 1
                 self.report.millisecondsToCounted.append(milliseconds)
-            case 503: self.report.refused += 1
+            case 503 where hasRetryAfter:
+                self.report.refused += 1
+                self.report.millisecondsToRefused.append(milliseconds)
             default: self.report.others[status, default: 0] += 1
             }
         }
 
-        /// The status of an answer, once all of it is there. Looks with libc: a debug build is slow with bytes.
-        private static func completeStatus(_ answer: [UInt8]) -> Int? {
+        /// What an answer says, once all of it is there. Looks with libc: a debug build is slow with bytes.
+        private static func completeAnswer(_ answer: [UInt8]) -> (status: Int, hasRetryAfter: Bool)? {
             answer.withUnsafeBytes { bytes in
                 // A NUL ends it, for strstr.
                 guard bytes.count > 13, let base = bytes.bindMemory(to: CChar.self).baseAddress,
@@ -221,7 +245,7 @@ public struct LoadGenerator: Sendable {
                     length = strtol(field.advanced(by: 16), nil, 10)
                 }
                 guard bytes.count - 1 >= head + 4 + length else { return nil }
-                return (9..<12).reduce(0) { $0 * 10 + Int(bytes[$1]) - 48 }
+                return ((9..<12).reduce(0) { $0 * 10 + Int(bytes[$1]) - 48 }, strstr(base, "Retry-After: ") != nil)
             }
         }
     }

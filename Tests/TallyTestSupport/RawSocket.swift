@@ -24,12 +24,13 @@ struct RawSocket {
     let descriptor: Int32
 
     /// Connects to a port of this machine.
-    /// - Parameter receiveBytes: the size of the kernel's buffer for what comes in; nil for the usual.
-    init(port: Int, receiveBytes: Int32? = nil) throws {
+    /// - Parameter bufferBytes: the size of the kernel's buffers on this side; nil for the usual.
+    init(port: Int, bufferBytes: (receive: Int32, send: Int32)? = nil) throws {
         self.descriptor = socket(AF_INET, stream, 0)
         guard self.descriptor >= 0 else { throw TestSupportError("no socket: errno \(errno)") }
-        if var receiveBytes {
-            setsockopt(self.descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBytes, socklen_t(MemoryLayout<Int32>.size))
+        if var (receive, send) = bufferBytes {
+            setsockopt(self.descriptor, SOL_SOCKET, SO_RCVBUF, &receive, socklen_t(MemoryLayout<Int32>.size))
+            setsockopt(self.descriptor, SOL_SOCKET, SO_SNDBUF, &send, socklen_t(MemoryLayout<Int32>.size))
         }
         var one: Int32 = 1
         setsockopt(self.descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))

@@ -89,9 +89,8 @@ public final class SlowClients: Sendable {
 
     private func connect(_ kind: Kind) -> Client? {
         // With a small buffer on this side, answers that are not read stay on the other.
-        guard let socket = try? RawSocket(port: self.port, receiveBytes: kind == .reader ? 4_096 : nil) else {
-            return nil
-        }
+        let buffers: (Int32, Int32)? = kind == .reader ? (receive: 4 * 1024, send: 64 * 1024) : nil
+        guard let socket = try? RawSocket(port: self.port, bufferBytes: buffers) else { return nil }
         _ = socket.send(Self.beginning(of: kind))
         self.state.withLock { $0.opened += 1 }
         return Client(kind: kind, socket: socket)

@@ -1,3 +1,8 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
 import HTTPTypes
 import HummingbirdCore
 import Logging
@@ -53,15 +58,19 @@ struct TrackingChannel: ServerChildChannel, HTTPChannelHandler {
         }
     }
 
-    /// What one read brings is answered before the next, and every connection has its turn: with 4 KiB that is some 80
-    /// of the smallest requests, where NIO's four times 64 KiB would be 5,000, whose answers lie in memory while nobody
-    /// reads them. What the kernel takes of them is bounded too; by itself it would take megabytes.
+    /// A connection takes this much of the process and of the kernel, whatever its caller does.
+    ///
+    /// What one read brings is answered before the next, and every connection has its turn: 2 KiB are some 40 of the
+    /// smallest requests, where NIO's four times 64 KiB would be 5,000. What a caller does not take of its answers waits
+    /// here and in the kernel up to a few KiB, then nothing more is read from it; by themselves the kernel's buffers would
+    /// grow to megabytes, both ways. What is under way to a caller who reads is not bounded by this, so it costs no speed.
     private static func boundMemory(of channel: any Channel) throws {
         guard let options = channel.syncOptions else { return }
         try options.setOption(.maxMessagesPerRead, value: 1)
-        try options.setOption(
-            .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1_024, initial: 2_048, maximum: 4_096))
-        try options.setOption(.socketOption(.so_sndbuf), value: 64 * 1024)
+        try options.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 2 * 1024))
+        try options.setOption(.socketOption(.so_rcvbuf), value: 64 * 1024)
+        try options.setOption(.tcpOption(.init(rawValue: TCP_NOTSENT_LOWAT)), value: 8 * 1024)
+        try options.setOption(.writeBufferWaterMark, value: .init(low: 4 * 1024, high: 8 * 1024))
     }
 
     func handle(value: Value, logger: Logger) async {

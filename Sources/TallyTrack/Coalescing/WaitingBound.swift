@@ -7,13 +7,15 @@ import NIOCore
 /// takes long for a batch and nothing for its entries, so nothing is refused; one that is slow is kept busy, with a
 /// queue that is short. At ten times the load, that is what the accepted ones wait for.
 ///
-/// A pause of the buffer (a fork, a disk that syncs) is waited through, up to `pause`.
+/// A pause of the buffer (a fork, a disk that syncs; Redis itself waits up to 2 s for one) is waited through, up to
+/// `pause`.
 struct WaitingBound {
     /// How long the entries that wait may take.
     static let longest: TimeAmount = .milliseconds(100)
-    /// How long the buffer may be silent before requests are refused; also the longest time that is believed of a batch,
-    /// so that one pause does not look like slowness.
-    static let pause: TimeAmount = .milliseconds(500)
+    /// How long the buffer may be silent before requests are refused.
+    static let pause: TimeAmount = .seconds(2)
+    /// The longest time that is believed of a batch, so that one pause does not look like slowness.
+    static let longestRoundTrip: TimeAmount = .milliseconds(500)
     /// This many entries may always wait: with fewer there is nothing to learn from.
     static let alwaysWaiting = 64
     /// A batch of at most this many entries says what every batch takes.
@@ -32,7 +34,7 @@ struct WaitingBound {
 
     /// The buffer answered a batch.
     mutating func batchAnswered(entries: Int, roundTrip: TimeAmount) {
-        let nanoseconds = Double(min(max(roundTrip, .zero), Self.pause).nanoseconds)
+        let nanoseconds = Double(min(max(roundTrip, .zero), Self.longestRoundTrip).nanoseconds)
         guard let base = self.base, entries > Self.smallBatch else {
             let base = self.base ?? nanoseconds
             self.base = base + (nanoseconds - base) / 8

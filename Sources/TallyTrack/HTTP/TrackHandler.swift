@@ -54,6 +54,9 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var isReadHeld = false
     /// The caller reads what is written to it. While it does not, nothing is read from it either.
     private var isWritable = true
+    /// Between the first part of a read and its end. Answers that are known at once go out together then.
+    private var isReading = false
+    private var hasUnflushed = false
     /// Parts were given to the router since the last read ended.
     private var hasPassedOn = false
     /// The connection's last request has come; what follows it is not read.
@@ -139,6 +142,7 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = self.unwrapInboundIn(data)
+        self.isReading = true
         if case .end = part { self.watch.requestEnded() }
         if self.held.isEmpty, self.take(part, context: context) { return }
         self.held.append(part)
@@ -146,6 +150,11 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// The router looks at what it was given when a read is over; after a read that was all /track it need not.
     public func channelReadComplete(context: ChannelHandlerContext) {
+        self.isReading = false
+        if self.hasUnflushed {
+            self.hasUnflushed = false
+            context.flush()
+        }
         if self.hasPassedOn {
             self.hasPassedOn = false
             context.fireChannelReadComplete()
@@ -315,7 +324,7 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
             mayFollow = self.write(response, entry, context: context)
         }
         guard mayFollow else { return }
-        context.flush()
+        if self.isReading { self.hasUnflushed = true } else { context.flush() }
         if self.requests.isEmpty { self.release(context: context) }
     }
 

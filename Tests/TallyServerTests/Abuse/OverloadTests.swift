@@ -13,14 +13,14 @@ extension EndToEnd {
             let folder: TemporaryDirectory
             let tally: TallyProcess
 
-            static let counters = 10_000
+            static let counters = Torture.rounds(full: 10_000, short: 1_000)
 
-            static func start() async throws -> Throttled {
+            static func start(flush: String = Deployment.never) async throws -> Throttled {
                 let redis = try await RedisServer.start(appendfsync: nil)
                 let proxy = try await TCPProxy.start(to: redis.port)
                 let folder = try TemporaryDirectory("overload")
                 let tally = try await TallyProcess.start([
-                    "REDIS_URL": redis.url(port: proxy.port), "FLUSH_SCHEDULE": Deployment.never, "LOG_LEVEL": "error",
+                    "REDIS_URL": redis.url(port: proxy.port), "FLUSH_SCHEDULE": flush, "LOG_LEVEL": "error",
                     "DATA_DIR": folder.path, "MAX_VARIATIONS_PER_TEST": "50",
                 ])
                 return Throttled(redis: redis, proxy: proxy, folder: folder, tally: tally)
@@ -48,23 +48,26 @@ extension EndToEnd {
             }
         }
 
-        @Test("at 2, 5 and 10 times its capacity it does as much as it can, soon, and says no to the rest at once")
+        /// `make test` runs a debug build, on processors that others use as well: the figures are held in `make torture`,
+        /// and here what tells a short queue from one that grows.
+        @Test("at many times its capacity it does as much as it can, soon, and says no to the rest at once")
         func manyTimes() async throws {
             let throttled = try await Throttled.start()
             // All counters once: what is new is looked at twice.
-            var counted = try await throttled.load(64).run(perSecond: 4_000, for: .seconds(3)).counted
-            throttled.proxy.clientBytesPerSecond = Torture.rounds(full: 120_000, short: 30_000)
+            var counted = try await throttled.load(64).run(
+                perSecond: 4_000, for: .seconds(Torture.rounds(full: 3, short: 1))
+            ).counted
+            throttled.proxy.clientBytesPerSecond = Torture.rounds(full: 90_000, short: 15_000)
             // As many callers as may always wait: the buffer is never without work, and nobody is refused.
             let capacity = try await throttled.load(60).run(
-                perSecond: nil, for: .seconds(Torture.rounds(full: 10, short: 3)))
+                perSecond: nil, for: .seconds(Torture.rounds(full: 10, short: 2)))
             counted += capacity.counted
             print("capacity: \(Int(capacity.goodput)) a second, p99 \(Int(capacity.milliseconds(at: 0.99))) ms")
-            #expect(capacity.refused == 0)
             // Once through it, so that arrays have grown and connections were made.
             counted += try await throttled.load(800).run(
                 perSecond: capacity.goodput * 10, for: .seconds(Torture.rounds(full: 5, short: 1))
             ).counted
-            for times in [2.0, 5.0, 10.0] {
+            for times in Torture.isFull ? [2.0, 5.0, 10.0] : [5.0] {
                 let before = try throttled.memory
                 let report = try await throttled.load(800).run(
                     perSecond: capacity.goodput * times, for: .seconds(Torture.rounds(full: 60, short: 3)))
@@ -73,15 +76,23 @@ extension EndToEnd {
                 print(
                     "\(Int(times)) times: offered \(Int(Double(report.sent) / report.seconds)) a second, goodput "
                         + "\(Int(report.goodput)) (\(Int(report.goodput / capacity.goodput * 100)) % of capacity), "
-                        + "p50 \(Int(report.milliseconds(at: 0.5))) ms, p99 \(Int(report.milliseconds(at: 0.99))) ms, "
-                        + "\(report.refused) refused, \(report.withheld) not sent, memory \(before) to \(after) KiB")
-                #expect(report.goodput >= capacity.goodput * (Torture.isFull ? 0.9 : 0.7))
-                #expect(report.milliseconds(at: 0.99) <= (Torture.isFull ? 250 : 500))
+                        + "p50 \(Int(report.milliseconds(at: 0.5))) ms, p99 \(Int(report.milliseconds(at: 0.99))) ms; "
+                        + "\(report.refused) refused, p99 \(Int(report.millisecondsToRefuse(at: 0.99))) ms; "
+                        + "\(report.withheld) not sent, memory \(before) to \(after) KiB")
                 #expect(report.refused > 0)
-                #expect(report.lost == 0 && report.others.isEmpty, "\(report.others)")
+                #expect(report.lost == 0 && report.others.isEmpty, "\(report.losses), \(report.others)")
                 #expect(after - before < 8 * 1024, "memory grows with what is refused")
-                // The offer was one.
-                #expect(report.withheld < report.sent / 10)
+                if Torture.isFull {
+                    #expect(report.goodput >= capacity.goodput * 0.9)
+                    #expect(report.milliseconds(at: 0.99) <= 250)
+                    #expect(report.millisecondsToRefuse(at: 0.99) <= 250)
+                    // The offer was one.
+                    #expect(report.withheld < report.sent / 10)
+                } else {
+                    // 800 that all waited would wait for 3 s.
+                    #expect(report.milliseconds(at: 0.5) <= 1_500)
+                    #expect(report.millisecondsToRefuse(at: 0.5) <= 500)
+                }
             }
             // And not one of them is lost, or counted twice, or counted though refused.
             #expect(try await throttled.total() == counted)
@@ -91,7 +102,7 @@ extension EndToEnd {
         func recovers() async throws {
             let throttled = try await Throttled.start()
             throttled.proxy.clientBytesPerSecond = 30_000
-            let overloaded = try await throttled.load(400).run(perSecond: 4_000, for: .seconds(2))
+            let overloaded = try await throttled.load(400).run(perSecond: 2_000, for: .seconds(1))
             #expect(overloaded.refused > 0)
             throttled.proxy.clientBytesPerSecond = nil
             try await eventually("a second without a refusal") {
@@ -100,22 +111,24 @@ extension EndToEnd {
         }
 
         @Test(
-            "half an hour at half load: memory does not grow", .enabled(if: Torture.isFull, "only in torture"),
-            .timeLimit(.minutes(45)))
+            "half an hour at half load, flushed every minute: memory does not grow",
+            .enabled(if: Torture.isFull, "only in torture"), .timeLimit(.minutes(45)))
         func soak() async throws {
-            let throttled = try await Throttled.start()
-            throttled.proxy.clientBytesPerSecond = 120_000
+            let throttled = try await Throttled.start(flush: "* * * * *")
+            throttled.proxy.clientBytesPerSecond = 90_000
             let capacity = try await throttled.load(60).run(perSecond: nil, for: .seconds(10))
             let load = throttled.load(64)
             var counted = capacity.counted
-            counted += try await load.run(perSecond: capacity.goodput / 2, for: .seconds(120)).counted
+            counted += try await load.run(perSecond: capacity.goodput / 2, for: .seconds(300)).counted
             let warm = try throttled.memory
-            print("soak: \(Int(capacity.goodput / 2)) a second, \(warm) KiB after two minutes")
+            print("soak: \(Int(capacity.goodput / 2)) a second, \(warm) KiB after five minutes")
             for minute in 1...30 {
                 let report = try await load.run(perSecond: capacity.goodput / 2, for: .seconds(60))
                 counted += report.counted
                 #expect(report.lost == 0 && report.refused == 0 && report.others.isEmpty, "minute \(minute)")
-                if minute % 5 == 0 { print("soak: minute \(minute), \(try throttled.memory) KiB") }
+                print(
+                    "soak: minute \(minute), \(report.counted) counted, p99 \(Int(report.milliseconds(at: 0.99))) ms, "
+                        + "\(try throttled.memory) KiB")
             }
             #expect(try throttled.memory - warm < 1_024)
             #expect(try await throttled.total() == counted)

@@ -13,26 +13,26 @@ extension EndToEnd {
         )
         func manyAtOnce() async throws {
             let number = Torture.rounds(full: 2_000, short: 200)
-            // `make test` shares its processors with other tests.
-            let within = Torture.isFull ? 250.0 : 1_000
+            // `make test` runs a debug build, on processors that others use as well.
+            let within = Torture.isFull ? 250.0 : 2_000
             let tally = try await TallyProcess.start([
                 "REQUEST_TIMEOUT_S": "3", "IDLE_TIMEOUT_S": "4", "FLUSH_SCHEDULE": Deployment.never,
                 "LOG_LEVEL": "error",
             ])
             let pid = try #require(tally.pid)
-            let good = LoadGenerator.tracking(port: tally.port, connections: 32, counters: 50)
+            let good = LoadGenerator.tracking(port: tally.port, connections: 256, counters: 50)
             _ = try await good.run(perSecond: 200, for: .seconds(1))
             let before = try ProcessMemory.residentBytes(of: pid)
             let slow = SlowClients(port: tally.port, number: number)
             slow.start()
             defer { slow.stop() }
-            let report = try await good.run(perSecond: 200, for: .seconds(Torture.rounds(full: 60, short: 6)))
+            let report = try await good.run(perSecond: 200, for: .seconds(Torture.rounds(full: 60, short: 4)))
             let after = try ProcessMemory.residentBytes(of: pid)
             print(
                 "\(number) slow callers: \(report.counted) of \(report.sent + report.withheld) good ones counted, "
                     + "\(report.share(within: within) * 100) % within \(Int(within)) ms, p50 "
                     + "\(report.milliseconds(at: 0.5)) ms, p99 \(report.milliseconds(at: 0.99)) ms; lost "
-                    + "\(report.lost), refused \(report.refused), others \(report.others); "
+                    + "\(report.losses), refused \(report.refused), others \(report.others); "
                     + "\(slow.closed) slow ones closed, \(slow.requests) requests of those who read nothing; memory "
                     + "\(before >> 10) to \(after >> 10) KiB")
             #expect(slow.opened >= number)

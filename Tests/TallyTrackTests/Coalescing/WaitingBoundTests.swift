@@ -68,9 +68,9 @@ struct WaitingBoundTests {
     func silence() {
         var bound = WaitingBound()
         bound.batchAnswered(entries: 10, roundTrip: .milliseconds(1))
-        bound.look(silence: .milliseconds(499))
+        bound.look(silence: .milliseconds(1_999))
         #expect(bound.admits(waiting: 10_000))
-        bound.look(silence: .milliseconds(500))
+        bound.look(silence: .seconds(2))
         #expect(!bound.admits(waiting: 64))
         #expect(bound.admits(waiting: 63))
         bound.batchAnswered(entries: 10, roundTrip: .milliseconds(1))
