@@ -90,6 +90,9 @@ let package = Package(
         .target(
             name: "TallyMongo", dependencies: ["CMongoc", "TallyCore", nioPosix, log], swiftSettings: strict),
 
+        // Counts as files, out of the store and into it.
+        .target(name: "TallyExchange", dependencies: ["TallyCore", "TallyTrack"], swiftSettings: strict),
+
         // 5. Reading, health, and the one place where everything is wired.
         .target(
             name: "TallyServer",
@@ -106,7 +109,7 @@ let package = Package(
         .executableTarget(
             name: "tally",
             dependencies: [
-                "TallyServer", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "TallyExchange", "TallyServer", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
         // Real servers, a cable to cut, and traffic with a ledger, for the tests.
@@ -128,6 +131,8 @@ let package = Package(
         .testTarget(name: "TallyCronTests", dependencies: ["TallyCron", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(
             name: "TallyTrackTests", dependencies: ["TallyTrack", "TallyTestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "TallyExchangeTests", dependencies: ["TallyExchange", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(
             name: "TallySQLiteTests", dependencies: ["TallySQLite", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(

@@ -28,6 +28,13 @@ public protocol CounterStore: Sendable {
     /// - Throws: `StoreError`.
     func clients() async throws -> [ClientSummary]
 
+    /// What a client's counts are made of, hour by hour: some hours of it, in the order of tests and hours. All of one
+    /// hour are of one moment.
+    /// - Parameter last: the last one that was given before; nil for the first.
+    /// - Returns: none at the end.
+    /// - Throws: `StoreError`.
+    func hours(client: Name, after last: HourCounts?) async throws -> [HourCounts]
+
     /// Whether the store answers.
     /// - Throws: `StoreError`, which says why not.
     func ping() async throws
@@ -135,6 +142,20 @@ public struct TestMetrics: Sendable, Equatable {
         self.events = events
         self.firstTrackedAt = firstTrackedAt
         self.updatedAt = updatedAt
+    }
+}
+
+/// What was counted of one test in one hour.
+public struct HourCounts: Sendable, Equatable {
+    public let test: Name
+    public let hour: Hour
+    /// Sorted by event and variation; a pair occurs once.
+    public let counts: [DocumentCounts.Count]
+
+    public init(test: Name, hour: Hour, counts: [DocumentCounts.Count]) {
+        self.test = test
+        self.hour = hour
+        self.counts = counts
     }
 }
 

@@ -31,6 +31,20 @@ public enum Timestamp {
             + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
     }
 
+    /// Reads what `iso8601` writes; nil for any other text, and for a moment that does not exist.
+    public static func parse(iso8601 text: String) -> Int64? {
+        let digits = text.utf8.split(whereSeparator: { !(0x30...0x39).contains($0) }).map {
+            Int32(String($0) ?? "") ?? 0
+        }
+        guard digits.count == 6 else { return nil }
+        var parts = tm()
+        (parts.tm_year, parts.tm_mon, parts.tm_mday) = (digits[0] - 1900, digits[1] - 1, digits[2])
+        (parts.tm_hour, parts.tm_min, parts.tm_sec) = (digits[3], digits[4], digits[5])
+        let moment = Int64(timegm(&parts))
+        // timegm takes the 31st of February for the 3rd of March; what is written back tells.
+        return self.iso8601(moment) == text ? moment : nil
+    }
+
     /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
     public static func httpDate(_ secondsSince1970: Int64) -> String {
         let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]

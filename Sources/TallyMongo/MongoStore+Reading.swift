@@ -111,7 +111,8 @@ extension TestMetrics {
         }
     }
 
-    private static func events(_ document: BSONDocument) throws(BSONFault) -> [Event] {
+    /// `{<event>: {<variation>: n}}`, sorted by both.
+    static func events(_ document: BSONDocument) throws(BSONFault) -> [Event] {
         var events: [Event] = []
         for (field, value) in try document.elements() {
             guard let name = FieldName.decode(field), case .document(let counts) = value else {

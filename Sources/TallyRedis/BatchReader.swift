@@ -46,32 +46,10 @@ struct BatchReader {
             if exists == .integer(0) { return nil }
             throw self.malformed("its counts do not add up to its total")
         }
+        guard let documents = DocumentCounts.grouped(counts) else { throw self.malformed("a field is no counter") }
         return SealedBatch(
-            id: self.id, hour: Hour(hoursSince1970: hour), sealedAt: sealedAt, buffer: self.buffer,
-            documents: try self.documents(counts))
-    }
-
-    /// Groups by test and sorts by bytes. The packed names sort otherwise than their parts only by the separator, and
-    /// a tab is below every byte that a name can hold, so sorting the packed names is enough.
-    private func documents(_ counts: [[UInt8]: Int64]) throws -> [DocumentCounts] {
-        var documents: [DocumentCounts] = []
-        var client: Name?
-        var test: Name?
-        var group: [DocumentCounts.Count] = []
-        func finish() {
-            if let client, let test { documents.append(DocumentCounts(client: client, test: test, counts: group)) }
-            group = []
-        }
-        for (field, count) in counts.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
-            guard let names = CounterField.unpack(field) else { throw self.malformed("a field is no counter") }
-            if names.client != client || names.test != test {
-                finish()
-                (client, test) = (names.client, names.test)
-            }
-            group.append(.init(variation: names.variation, event: names.event, count: count))
-        }
-        finish()
-        return documents
+            id: self.id, hour: Hour(hoursSince1970: hour), sealedAt: sealedAt, buffer: self.buffer, documents: documents
+        )
     }
 
     private func malformed(_ what: String) -> BufferError {

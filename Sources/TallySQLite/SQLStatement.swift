@@ -66,6 +66,12 @@ struct SQLStatement {
         while try self.step() { try body(SQLRow(pointer: self.pointer)) }
     }
 
+    /// Calls `body` for every row, up to the one for which it returns false.
+    func walk(_ body: (SQLRow) throws -> Bool) throws {
+        defer { sqlite3_reset(self.pointer) }
+        while try self.step(), try body(SQLRow(pointer: self.pointer)) {}
+    }
+
     @inline(__always)
     private func step() throws -> Bool {
         let code = sqlite3_step(self.pointer)

@@ -70,6 +70,10 @@ public final class SQLiteStore: CounterStore {
         try await self.read("listing the clients") { try StoredMetrics.clients($0) }
     }
 
+    public func hours(client: Name, after last: HourCounts?) async throws -> [HourCounts] {
+        try await self.read("reading the hours") { try StoredHours.read(client: client, after: last, $0) }
+    }
+
     public func ping() async throws {
         try await self.read("reaching the file") { db in
             _ = try SQLStatement(db, "SELECT flushed_at FROM store_state").first { $0.integerOrNil(0) }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import TallyConfig
 import TallyCore
+import TallyExchange
 import TallyFlush
 import TallyServer
 import TallySQLite
@@ -34,6 +35,8 @@ func reporting(_ body: () async throws -> Void) async throws {
         throw fail(error.description, ExitStatus.unavailable)
     } catch let error as BufferError {
         throw fail(error.description, error.code == .ownedByAnother ? ExitStatus.configuration : ExitStatus.unavailable)
+    } catch let error as RecordFileError {
+        throw fail(error.description, error.code == .unreadable ? ExitStatus.usage : ExitStatus.checkFailed)
     } catch let error as EmbeddedDatabaseError {
         let isUsage = error.code == .taken || error.code == .missing
         throw fail(error.description, isUsage ? ExitStatus.usage : ExitStatus.unavailable)
@@ -46,14 +49,27 @@ private func fail(_ text: String, _ status: Int32) -> ExitCode {
 }
 
 /// Prints a line to standard error.
-func printError(_ text: String) { writeLine(text, to: STDERR_FILENO) }
+func printError(_ text: String) { writeAll(text + "\n", to: STDERR_FILENO) }
 
 /// Prints a line to standard output at once, also where that is a file or a pipe.
-func printNow(_ text: String) { writeLine(text, to: STDOUT_FILENO) }
+func printNow(_ text: String) { writeAll(text + "\n", to: STDOUT_FILENO) }
 
-private func writeLine(_ text: String, to descriptor: Int32) {
-    let line = Array((text + "\n").utf8)
-    _ = line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+/// Writes text for a person; where nobody takes it, that is no error.
+func writeAll(_ text: String, to descriptor: Int32) { try? writeAll(Array(text.utf8), to: descriptor) }
+
+/// - Throws: `StartError` where what stands behind the descriptor does not take it all.
+func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws {
+    var written = 0
+    while written < bytes.count {
+        let count = bytes.withUnsafeBytes { bytes in
+            write(descriptor, bytes.baseAddress?.advanced(by: written), bytes.count - written)
+        }
+        if count < 0 && errno == EINTR { continue }
+        guard count > 0 else {
+            throw StartError(.unavailable, "cannot write the output: \(String(cString: strerror(errno)))")
+        }
+        written += count
+    }
 }
 
 /// Whether standard output is a terminal, and so a person.

@@ -17,7 +17,7 @@ struct Tally: AsyncParsableCommand {
         version: Self.version,
         subcommands: [
             Serve.self, Flush.self, Metrics.self, Clients.self, Check.self, Audit.self, Config.self, Healthcheck.self,
-            IP.self, Backup.self, Restore.self,
+            IP.self, Backup.self, Restore.self, Export.self, Import.self,
         ],
         defaultSubcommand: Serve.self)
 }

@@ -16,13 +16,6 @@ enum MetricsCSV {
     }
 
     private static func row(_ test: TestMetrics, _ variation: TestMetrics.Variation, _ event: Name) -> String {
-        "\(self.cell(test.test)),\(self.cell(variation.name)),\(self.cell(event)),\(variation.count)\r\n"
-    }
-
-    private static func cell(_ name: Name) -> String {
-        let text = name.string
-        guard text.utf8.contains(where: { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "\"") }) else { return text }
-        return "\"" + String(decoding: text.utf8.flatMap { $0 == UInt8(ascii: "\"") ? [$0, $0] : [$0] }, as: UTF8.self)
-            + "\""
+        "\(CSVText.cell(test.test)),\(CSVText.cell(variation.name)),\(CSVText.cell(event)),\(variation.count)\r\n"
     }
 }

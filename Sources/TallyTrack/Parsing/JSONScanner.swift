@@ -1,35 +1,35 @@
 /// Where JSON is broken.
-struct JSONError: Error {
+package struct JSONError: Error {
     /// Bytes from the beginning of the body.
-    let offset: Int
+    package let offset: Int
     /// What should stand there, to be read after "expected".
-    let expected: StaticString
+    package let expected: StaticString
 }
 
 /// Walks through JSON text, strictly by RFC 8259, token by token and without allocating.
 ///
 /// Made for /track because Foundation's decoder cannot see that a key is given twice. The text must have passed
 /// `UTF8Check`; what is checked here is everything else.
-struct JSONScanner {
+package struct JSONScanner {
     /// How many arrays and objects may lie in each other, so that the recursion of `skipValue` is bounded.
     static let maximumDepth = 32
 
     /// A string as it stands in the text, between its quotation marks.
-    struct Text {
+    package struct Text {
         fileprivate let start: Int
         fileprivate let end: Int
-        let hasEscapes: Bool
+        package let hasEscapes: Bool
         /// False where an escape stands for half a surrogate pair, which is no Unicode text.
-        let isUnicode: Bool
+        package let isUnicode: Bool
     }
 
     private let bytes: UnsafeRawBufferPointer
     private let end: Int
-    private(set) var position: Int
+    package private(set) var position: Int
     private var depth = 0
 
     /// Scans `range` of `bytes`; offsets in errors count from the beginning of `bytes`.
-    init(_ bytes: UnsafeRawBufferPointer, range: Range<Int>) {
+    package init(_ bytes: UnsafeRawBufferPointer, range: Range<Int>) {
         precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count)
         self.bytes = bytes
         self.position = range.lowerBound
@@ -39,18 +39,18 @@ struct JSONScanner {
     /// The next byte, or nil at the end. All single bytes are read here: `position` starts within the buffer and only
     /// grows, or goes back to where it was, so the one comparison keeps every read inside.
     @inline(__always)
-    func peek() -> UInt8? { self.position < self.end ? self.bytes[self.position] : nil }
+    package func peek() -> UInt8? { self.position < self.end ? self.bytes[self.position] : nil }
 
-    func failure(_ expected: StaticString) -> JSONError { JSONError(offset: self.position, expected: expected) }
+    package func failure(_ expected: StaticString) -> JSONError { JSONError(offset: self.position, expected: expected) }
 
-    mutating func skipWhitespace() {
+    package mutating func skipWhitespace() {
         while let byte = self.peek(), byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 {
             self.position += 1
         }
     }
 
     /// Only whitespace may follow.
-    mutating func expectEnd() throws(JSONError) {
+    package mutating func expectEnd() throws(JSONError) {
         self.skipWhitespace()
         guard self.position == self.end else { throw self.failure("nothing more") }
     }
@@ -58,7 +58,7 @@ struct JSONScanner {
     // MARK: Arrays and objects
 
     /// Enters the array or object that begins here.
-    mutating func open() throws(JSONError) {
+    package mutating func open() throws(JSONError) {
         guard self.depth < Self.maximumDepth else {
             throw self.failure("at most 32 arrays and objects within each other")
         }
@@ -88,7 +88,7 @@ struct JSONScanner {
 
     /// Reads the next key of the object that was opened last and moves to its value; nil at the object's end, which is
     /// then behind.
-    mutating func nextKey(isFirst: Bool) throws(JSONError) -> Text? {
+    package mutating func nextKey(isFirst: Bool) throws(JSONError) -> Text? {
         self.skipWhitespace()
         if self.peek() == UInt8(ascii: "}") {
             self.close()
@@ -113,7 +113,7 @@ struct JSONScanner {
     // MARK: Strings
 
     /// Reads the string whose quotation mark stands here.
-    mutating func string() throws(JSONError) -> Text {
+    package mutating func string() throws(JSONError) -> Text {
         self.position += 1
         let start = self.position
         var hasEscapes = false
@@ -136,12 +136,12 @@ struct JSONScanner {
     }
 
     /// The bytes of a string as they stand in the text, escapes and all.
-    func raw(_ text: Text) -> UnsafeRawBufferPointer {
+    package func raw(_ text: Text) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: self.bytes[text.start..<text.end])
     }
 
     /// Appends a string that `isUnicode` to `output`, as UTF-8.
-    func append(_ text: Text, to output: inout [UInt8]) throws(JSONError) {
+    package func append(_ text: Text, to output: inout [UInt8]) throws(JSONError) {
         guard text.hasEscapes else {
             output.append(contentsOf: self.raw(text))
             return
@@ -214,7 +214,7 @@ struct JSONScanner {
 
     /// Reads the number that begins here, at a digit or a minus. Returns its value where it is written as a whole
     /// number without sign, fraction or exponent and fits into 63 bits; nil for any other number.
-    mutating func number() throws(JSONError) -> Int64? {
+    package mutating func number() throws(JSONError) -> Int64? {
         var isPlain = true
         var value: Int64 = 0
         if self.peek() == UInt8(ascii: "-") {
@@ -267,7 +267,7 @@ struct JSONScanner {
     }
 
     /// Skips the value that begins here, of any kind. Returns false where a string in it is not Unicode.
-    mutating func skipValue() throws(JSONError) -> Bool {
+    package mutating func skipValue() throws(JSONError) -> Bool {
         guard let byte = self.peek() else { throw self.failure("a value") }
         var isUnicode = true
         switch byte {

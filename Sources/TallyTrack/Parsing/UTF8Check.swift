@@ -1,9 +1,9 @@
 /// Finds text that is not UTF-8, and where, without making a String of it.
-enum UTF8Check {
+package enum UTF8Check {
     /// The offset of the first byte that does not belong to well-formed UTF-8, or nil where all do.
     ///
     /// Source: The Unicode Standard, table 3-7, "Well-Formed UTF-8 Byte Sequences".
-    static func firstFault(in bytes: UnsafeRawBufferPointer) -> Int? {
+    package static func firstFault(in bytes: UnsafeRawBufferPointer) -> Int? {
         let count = bytes.count
         var position = 0
         while position < count {

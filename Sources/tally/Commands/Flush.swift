@@ -6,7 +6,6 @@ import TallyConfig
 import TallyCore
 import TallyFlush
 import TallyServer
-import Synchronization
 
 struct Flush: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -37,10 +36,15 @@ struct Flush: AsyncParsableCommand {
             let progress = ProgressLine()
             do {
                 // A service beside this one may hold the lock for a moment; what was asked for is a flush, so it waits.
-                var report = try await flusher.flush(isUrgent: true) { progress.show($0) }
+                let show: @Sendable (FlushProgress) -> Void = { flush in
+                    progress.show(
+                        "\(flush.buffer): \(flush.done) of \(Quantity.of(flush.of, "batch", "batches")), "
+                            + Quantity.of(flush.report.total, "count"))
+                }
+                var report = try await flusher.flush(isUrgent: true, progress: show)
                 while !report.skippedBuffers.isEmpty {
                     try await Task.sleep(for: .milliseconds(200))
-                    report = try await flusher.flush(isUrgent: true) { progress.show($0) }
+                    report = try await flusher.flush(isUrgent: true, progress: show)
                 }
                 progress.end()
                 print(report.batches == 0 ? "nothing to move" : report.summary)
@@ -71,31 +75,5 @@ struct Flush: AsyncParsableCommand {
         print("still refused; mend these documents, then run tally flush --dead-letters again:\n")
         print(DeadLetterTable.render(report.refused))
         throw ExitCode(ExitStatus.checkFailed)
-    }
-}
-
-/// Says how far a flush has come, once it has taken a second.
-private final class ProgressLine: Sendable {
-    private let began = ContinuousClock.now
-    private let shown = Mutex(false)
-
-    func show(_ progress: FlushProgress) {
-        guard ContinuousClock.now - self.began > .seconds(1) else { return }
-        let line = "\(progress.buffer): \(progress.done) of \(progress.of) batches, \(progress.report.total) counts"
-        self.shown.withLock { shown in
-            if outputIsTerminal {
-                print("\r\(line)", terminator: "")
-                shown = true
-            } else {
-                printError(line)
-            }
-        }
-    }
-
-    func end() {
-        self.shown.withLock { shown in
-            if shown { print("") }
-            shown = false
-        }
     }
 }

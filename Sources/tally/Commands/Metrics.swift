@@ -29,9 +29,7 @@ struct Metrics: AsyncParsableCommand {
     @OptionGroup var options: SettingOptions
 
     func validate() throws {
-        if let fault = NameRules.faultInClient(Array(self.client.utf8)) {
-            throw ValidationError("the client's name \(fault)")
-        }
+        try validateClient(self.client)
         if let test, let fault = NameRules.faultInName(Array(test.utf8)) {
             throw ValidationError("the test's ID \(fault)")
         }
@@ -40,14 +38,9 @@ struct Metrics: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             try await withStorage(self.options) { storage in
-                guard
-                    let metrics = try await storage.store.metrics(
-                        client: Name(self.client), test: self.test.map { Name($0) })
-                else {
-                    printError(
-                        "tally: nothing was ever flushed for client \(self.client); counts show after the next flush")
-                    throw ExitCode(ExitStatus.checkFailed)
-                }
+                let metrics = try await storage.store.metrics(
+                    client: Name(self.client), test: self.test.map { Name($0) })
+                guard let metrics else { throw nothingFlushed(for: self.client) }
                 switch self.format {
                 case .table: print(MetricsTable.render(metrics, on: .output))
                 case .json: print(Output.json(metrics))
@@ -72,4 +65,15 @@ func withStorage(_ options: SettingOptions, _ body: (Storage) async throws -> Vo
         throw error
     }
     await storage.shutdown()
+}
+
+/// - Throws: `ValidationError`, where it is no client's name.
+func validateClient(_ name: String) throws {
+    if let fault = NameRules.faultInClient(Array(name.utf8)) { throw ValidationError("the client's name \(fault)") }
+}
+
+/// Says that a client has no numbers, and gives the exit code for it.
+func nothingFlushed(for client: String) -> ExitCode {
+    printError("tally: nothing was ever flushed for client \(client); counts show after the next flush")
+    return ExitCode(ExitStatus.checkFailed)
 }

@@ -45,6 +45,7 @@ final class ModelStore: CounterStore, @unchecked Sendable {
     func recordFlush(at secondsSince1970: Int64) async throws {}
     func metrics(client: Name, test: Name?) async throws -> ClientMetrics? { nil }
     func clients() async throws -> [ClientSummary] { [] }
+    func hours(client: Name, after last: HourCounts?) async throws -> [HourCounts] { [] }
     /// The simulation has an audit of its own (`Oracle`).
     func ledger() async throws -> [StoreLedgerEntry] { throw StoreError(.unavailable, "not modelled") }
 
