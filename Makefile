@@ -6,12 +6,14 @@ ARGS ?=
 
 # Modules whose tests need no server.
 UNIT := Core|Access|Config|Cron|Flush|Track|SQLite|Simulation
+# Suites of which `make torture` makes more than `make test` does.
+TORTURE := TallyTortureTests|TallySimulationTests|MongoFault|Abuse
 SOURCES := Package.swift Sources Tests
 # With Swift's own libraries inside, the program starts sooner and moves to machines that have no Swift.
 RELEASE := -c release --static-swift-stdlib
 
 .DEFAULT_GOAL := help
-.PHONY: help bench setup setup-tests run build test unit dev format lint clean
+.PHONY: help bench setup setup-tests run build test torture unit dev format lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +27,12 @@ build: setup ## Build the program for release
 test: setup-tests ## Run all tests, with real servers (ARGS are those of `swift test`)
 	swift build --build-tests
 	swift test --skip-build --disable-xctest $(ARGS)
+
+torture: setup-tests ## Attack the promise on counts with everything (ARGS as for test; TALLY_SEED repeats a run)
+	@export TALLY_TORTURE=1 TALLY_SEED="$${TALLY_SEED:-$$(( (RANDOM << 30) + (RANDOM << 15) + RANDOM + 1 ))}"; \
+	swift build --build-tests && echo "TALLY_SEED=$$TALLY_SEED" && \
+	{ swift test --skip-build --disable-xctest --filter '$(TORTURE)' $(ARGS) || \
+	  { echo "To repeat this run: make torture TALLY_SEED=$$TALLY_SEED"; exit 1; }; }
 
 unit: setup ## Run the tests that need no server
 	swift build --build-tests
