@@ -6,8 +6,6 @@ ARGS ?=
 
 # Modules whose tests need no server.
 UNIT := Core|Access|Config|Cron|Flush|Track|SQLite|Simulation
-# Suites of which `make torture` makes more than `make test` does.
-TORTURE := TallyTortureTests|TallySimulationTests|MongoFault|Abuse
 SOURCES := Package.swift Sources Tests
 # With Swift's own libraries inside, the program starts sooner and moves to machines that have no Swift.
 RELEASE := -c release --static-swift-stdlib
@@ -29,10 +27,8 @@ test: setup-tests ## Run all tests, with real servers (ARGS are those of `swift 
 	swift test --skip-build --disable-xctest $(ARGS)
 
 torture: setup-tests ## Attack the promise on counts with everything (ARGS as for test; TALLY_SEED repeats a run)
-	@export TALLY_TORTURE=1 TALLY_SEED="$${TALLY_SEED:-$$(( (RANDOM << 30) + (RANDOM << 15) + RANDOM + 1 ))}"; \
-	swift build --build-tests && echo "TALLY_SEED=$$TALLY_SEED" && \
-	{ swift test --skip-build --disable-xctest --filter '$(TORTURE)' $(ARGS) || \
-	  { echo "To repeat this run: make torture TALLY_SEED=$$TALLY_SEED"; exit 1; }; }
+	swift build --build-tests
+	Scripts/torture $(ARGS)
 
 unit: setup ## Run the tests that need no server
 	swift build --build-tests

@@ -13,6 +13,13 @@ extension Attacks {
             case halfOpenThenHealed
             case halfOpenThenCut
             case refused
+            /// Longer than an answer may take. Rare, and in the whole torture only: each costs several seconds.
+            case halfOpenForLong
+
+            static func draw(_ random: inout SplitMix64) -> Fault {
+                if Torture.isFull, Int.random(in: 0..<40, using: &random) == 0 { return .halfOpenForLong }
+                return self.allCases.dropLast().randomElement(using: &random) ?? .cut
+            }
         }
 
         @Test("the ways from the service to Redis and to MongoDB break, again and again")
@@ -30,9 +37,11 @@ extension Attacks {
                 let eventIDs = round % 2 == 1
                 let ledger = Ledger()
                 try await withTraffic(to: tally, seed: random.next(), eventIDs: eventIDs, ledger) {
-                    for _ in 0..<25 {
+                    for fault in 0..<25 {
                         let proxy = Bool.random(using: &random) ? redis : mongo
-                        try await self.attack(proxy, Fault.allCases.randomElement(using: &random) ?? .cut, &random)
+                        // Between flushes there is little to break on the way to MongoDB.
+                        if proxy === mongo, Torture.isFull || fault % 10 == 0 { try await self.waitForBytes(on: proxy) }
+                        try await self.attack(proxy, Fault.draw(&random), &random)
                         // Counting goes on whatever happened to MongoDB, and again when Redis is back.
                         try await flow(ledger, tally, counts: 10)
                     }
@@ -46,6 +55,11 @@ extension Attacks {
             }
             await redis.stop()
             await mongo.stop()
+        }
+
+        private func waitForBytes(on proxy: TCPProxy) async throws {
+            let before = proxy.clientByteCount
+            try await eventually(within: .seconds(30), "something to be sent") { proxy.clientByteCount != before }
         }
 
         private func attack(_ proxy: TCPProxy, _ fault: Fault, _ random: inout SplitMix64) async throws {
@@ -71,6 +85,10 @@ extension Attacks {
                 proxy.blackhole()
                 try await random.pause(milliseconds: 10...150)
                 await proxy.cutAll()
+                proxy.heal()
+            case .halfOpenForLong:
+                proxy.blackhole()
+                try await random.pause(milliseconds: 5_500...8_000)
                 proxy.heal()
             case .refused:
                 await proxy.refuseNew()
