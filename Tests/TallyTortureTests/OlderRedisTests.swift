@@ -55,6 +55,14 @@ extension Attacks {
                 try await count(150, seed: random.next(), flushed, tally)
                 try await deployment.flush(tally)
                 try await self.replace(redis, tally, gone, kept: flushed, &random) { try self.tear(redis, &$0) }
+                if Bool.random(using: &random) {
+                    // What was torn off comes back now, unless Redis' file was written anew before it was counted into.
+                    try await withTraffic(to: tally, seed: random.next(), counters: 100, flushed) {
+                        try await redis.kill()
+                        try await redis.restart()
+                        try await flow(flushed, tally)
+                    }
+                }
                 ledger.record(flushed)
                 ledger.recordAsUncertain(gone)
                 unchecked += 1
@@ -77,8 +85,10 @@ extension Attacks {
             let seeds = (random.next(), random.next())
             let stop = TrafficGenerator.StopFlag()
             try await withTraffic(to: tally, seed: seeds.0, counters: 100, stop: stop, gone) {
-                try await flow(gone, tally)
-                try await random.pause(milliseconds: 0...50)
+                // Every other time so early that the first batch after a flush is the last one that Redis wrote.
+                let isEarly = Bool.random(using: &random)
+                try await flow(gone, tally, counts: isEarly ? 1 : 50)
+                if !isEarly { try await random.pause(milliseconds: 0...50) }
                 try await redis.kill()
                 stop.stop()
                 try await withTraffic(to: tally, seed: seeds.1, counters: 100, kept) {
