@@ -194,15 +194,19 @@ public final class RedisServer: Sendable {
     /// The same with words that are bytes.
     @discardableResult
     public func command(_ words: [[UInt8]], within limit: Duration = .seconds(10)) async throws -> RedisReply {
+        try await self.commands([words], within: limit).last ?? .null
+    }
+
+    /// Sends several commands on one connection, one after the other's reply, and gives the replies.
+    public func commands(_ commands: [[[UInt8]]], within limit: Duration = .seconds(10)) async throws -> [RedisReply] {
         let connection = try await ByteConnection.connect(port: self.plainPort, within: limit)
-        var commands: [[[UInt8]]] = [words]
-        if let password { commands.insert([Array("AUTH".utf8), Array(password.utf8)], at: 0) }
-        var reply = RedisReply.null
-        for command in commands {
+        let entry = self.password.map { [[Array("AUTH".utf8), Array($0.utf8)]] } ?? []
+        var replies: [RedisReply] = []
+        for command in entry + commands {
             try await connection.send(RedisReply.encode(command))
-            reply = try await connection.receive(within: limit) { try RedisReply.decode(&$0) }
+            replies.append(try await connection.receive(within: limit) { try RedisReply.decode(&$0) })
         }
         await connection.close()
-        return reply
+        return Array(replies.dropFirst(entry.count))
     }
 }

@@ -75,6 +75,24 @@ extension Attacks {
             }
         }
 
+        @Test("a Redis without an append-only file is killed and comes back empty")
+        func empty() async throws {
+            let redis = try await RedisServer.start(appendfsync: nil)
+            let deployment = try await Deployment.start(.redisAndMongoDB, redis: redis)
+            let tally = try await TallyProcess.start(deployment.settings(flush: Deployment.never))
+            var books = Books("kill -9 of Redis, no append-only file", deployment)
+            for round in 0..<Torture.rounds(full: 25, short: 1) {
+                var random = chance(books.attack, round)
+                let kept = Ledger()
+                let gone = Ledger()
+                try await count(150, seed: random.next(), kept, tally)
+                try await deployment.flush(tally)
+                try await self.replace(redis, tally, gone, kept: kept, &random) { _ in }
+                kept.recordAsUncertain(gone)
+                try await books.check(kept, tally, round: round)
+            }
+        }
+
         /// Kills Redis under traffic, changes its data, and starts it again.
         ///
         /// What was sent before it was gone may be lost; what was sent afterwards, into the spool at first, is kept.

@@ -5,7 +5,9 @@ import Testing
 extension Attacks {
     /// The machine loses its power: a disk keeps what was synced, and forgets the rest.
     @Suite struct PowerLoss {
-        @Test("under SQLite", arguments: [Deployment.Kind.embedded, .mongoDB])
+        @Test(
+            "the power goes under SQLite: what was acknowledged is there",
+            arguments: [Deployment.Kind.embedded, .mongoDB])
         func sqlite(_ kind: Deployment.Kind) async throws {
             let deployment = try await Deployment.start(kind)
             let disk = try FaultyDisk(below: deployment.dataDirectory())
@@ -28,7 +30,7 @@ extension Attacks {
             }
         }
 
-        @Test("under Redis with appendfsync always")
+        @Test("the power goes under Redis, appendfsync always: what was acknowledged is there")
         func redis() async throws {
             let redis = try await RedisServer.start(appendfsync: .always, disk: .faulty)
             let deployment = try await Deployment.start(.redisAndMongoDB, redis: redis)
