@@ -129,7 +129,6 @@ struct known {
 static struct known table[512];
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 
-// A child must not inherit a lock that a thread holds which it has not (Redis forks to rewrite its file).
 static void lock_table(void) { pthread_mutex_lock(&table_lock); }
 static void unlock_table(void) { pthread_mutex_unlock(&table_lock); }
 
@@ -179,12 +178,33 @@ static void take_written(struct identity id, int64_t *from, int64_t *to) {
 
 // MARK: The shadow
 
+/// Of the threads of this process; the file below is locked against other processes.
+static pthread_mutex_t shadow_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static int lock_shadow(void) {
     char path[PATH_MAX];
+    pthread_mutex_lock(&shadow_lock);
     snprintf(path, sizeof path, "%s/lock", shadow);
     int lock = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock >= 0) flock(lock, LOCK_EX);
     return lock;
+}
+
+static void unlock_shadow(int lock) {
+    if (lock >= 0) syscall(SYS_close, lock);
+    pthread_mutex_unlock(&shadow_lock);
+}
+
+// Redis forks to rewrite its file. The child has one thread only, so it must not inherit a lock that another holds; and
+// with the file locked it would inherit the lock itself, which its parent's closing would not end any more.
+static void before_fork(void) {
+    pthread_mutex_lock(&shadow_lock);
+    pthread_mutex_lock(&table_lock);
+}
+
+static void after_fork(void) {
+    pthread_mutex_unlock(&table_lock);
+    pthread_mutex_unlock(&shadow_lock);
 }
 
 static void inode_path(struct identity id, char *path) {
@@ -236,7 +256,7 @@ static void sync_file(int file, const struct description *what) {
     int lock = lock_shadow();
     take_written(what->id, &from, &to);
     bring_over(file, what, from, to);
-    if (lock >= 0) syscall(SYS_close, lock);
+    unlock_shadow(lock);
 }
 
 static void make_folders(const char *path) {
@@ -289,7 +309,7 @@ static void sync_folder(const char *below) {
         unlink(name);
     }
     if (names != NULL) closedir(names);
-    if (lock >= 0) syscall(SYS_close, lock);
+    unlock_shadow(lock);
 }
 
 static int sync_open(int file, long call) {
@@ -342,7 +362,7 @@ __attribute__((constructor)) static void begin(void) {
     folder_length = strlen(folder);
     forgets = getenv("FAULTY_DISK_FORGETS") != NULL;
     space = faulty_map_number("FAULTY_DISK_SPACE");
-    pthread_atfork(lock_table, unlock_table, unlock_table);
+    pthread_atfork(before_fork, after_fork, after_fork);
     const char *kept = setting("FAULTY_DISK_SHADOW");
     if (kept == NULL) return;
     char path[PATH_MAX];
@@ -352,7 +372,7 @@ __attribute__((constructor)) static void begin(void) {
     snprintf(path, sizeof path, "%s/inodes", kept);
     // Whoever makes this is the first.
     if (mkdir(path, 0700) == 0) nftw(folder, adopt, 16, FTW_PHYS);
-    if (lock >= 0) close(lock);
+    unlock_shadow(lock);
 }
 
 // MARK: Writing

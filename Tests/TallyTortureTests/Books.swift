@@ -48,6 +48,10 @@ struct Books {
             + (shown == now ? [] : ["/get-metric shows something else than the store holds"])
     }
 
+    private func logs(_ tally: TallyProcess) -> String {
+        "\(tally.log.suffix(4_000))\n--- Redis ---\n\(self.deployment.redis?.log.suffix(6_000) ?? "none")"
+    }
+
     private static let prober: Name = "prober"
 
     /// Waits until every lane has settled what it had sent and had no answer to.
@@ -59,7 +63,7 @@ struct Books {
         for probe in 0..<8 {
             let path =
                 "/track?clientName=\(client)&testID=settled&variation=\(probe)&eventID=\(UInt64.random(in: 0 ... .max))"
-            try await eventually(within: .seconds(60), "every lane to reach the buffer", log: { tally.log }) {
+            try await eventually(within: .seconds(60), "every lane to reach the buffer", log: { self.logs(tally) }) {
                 try await TestConnection.once(port: tally.port, .GET, path).status == 200
             }
         }
