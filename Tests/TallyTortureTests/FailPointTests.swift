@@ -17,7 +17,8 @@ extension Attacks {
                 case .beforeSend, .afterSend, .beforeAnswer: 1...150
                 // One for each lane, one for the flush.
                 case .inHello: 1...3
-                case .afterSeal, .afterBarrier, .beforeAcknowledge, .afterAcknowledge: 1...2
+                // Each costs a second, the time between two flushes.
+                case .afterSeal, .afterBarrier, .beforeAcknowledge, .afterAcknowledge: 1...(Torture.isFull ? 3 : 1)
                 // Three clients with two kinds of documents each.
                 case .midBulk: self.kind.usesMongoDB ? 1...10 : 1...2
                 }
