@@ -11,7 +11,7 @@ SOURCES := Package.swift Sources Tests
 RELEASE := -c release --static-swift-stdlib
 
 .DEFAULT_GOAL := help
-.PHONY: help bench setup setup-tests run build test unit dev format lint clean
+.PHONY: help bench setup setup-tests run build test torture unit dev format lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ build: setup ## Build the program for release
 test: setup-tests ## Run all tests, with real servers (ARGS are those of `swift test`)
 	swift build --build-tests
 	swift test --skip-build --disable-xctest $(ARGS)
+
+torture: setup-tests ## Attack the promise on counts with everything (ARGS as for test; TALLY_SEED repeats a run)
+	swift build --build-tests
+	Scripts/torture $(ARGS)
 
 unit: setup ## Run the tests that need no server
 	swift build --build-tests

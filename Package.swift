@@ -22,6 +22,8 @@ let package = Package(
         .executable(name: "tally", targets: ["tally"]),
         // Preloaded by the check on allocations; not part of the program.
         .library(name: "AllocationCounter", type: .dynamic, targets: ["AllocationCounter"]),
+        // Preloaded by the tests that take the power away, fill the disk, or set the clock.
+        .library(name: "FaultyDisk", type: .dynamic, targets: ["FaultyDisk"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -109,9 +111,11 @@ let package = Package(
             name: "TallyTestSupport",
             dependencies: [
                 "TallyCore", nio, nioPosix, .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "Tests/TallyTestSupport", swiftSettings: strict),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        .target(name: "FaultyDisk", path: "Tests/FaultyDisk"),
         .testTarget(name: "TallyCoreTests", dependencies: ["TallyCore"], swiftSettings: strict),
         .testTarget(name: "TallyFlushTests", dependencies: ["TallyFlush"], swiftSettings: strict),
         .testTarget(
@@ -136,5 +140,8 @@ let package = Package(
                 "TallyFlush", "TallyServer", "TallySQLite", "TallyTestSupport", "tally",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),
+        // Attacks the promise "an acknowledged count is kept, once".
+        .testTarget(
+            name: "TallyTortureTests", dependencies: ["TallyCore", "TallyTestSupport", "tally"], swiftSettings: strict),
     ]
 )

@@ -72,6 +72,7 @@ public struct Flusher: Sendable {
         var report = FlushReport()
         try await buffer.seal()
         let entries = try await buffer.pending()
+        FailPoint.reach(.afterBarrier)
         var pace = FlushPace.full
         let longPace = FlushPace { [traffic] in !isUrgent && traffic?.isBusy == true ? .considerate : .full }
         for (index, entry) in entries.enumerated() {
@@ -88,7 +89,9 @@ public struct Flusher: Sendable {
             case .epochClosed(let epoch):
                 try await self.store.close(epoch)
             }
+            FailPoint.reach(.beforeAcknowledge)
             try await buffer.acknowledge(entry, pace: pace)
+            FailPoint.reach(.afterAcknowledge)
             progress(FlushProgress(buffer: buffer.kind, done: index + 1, of: entries.count, report: report))
         }
         return report

@@ -74,6 +74,7 @@ struct DocumentWriter: Sendable {
         }
         try self.insert(missing, connection, &outcome)
         try self.change(present, connection, &outcome)
+        FailPoint.reach(.midBulk)
         return outcome
     }
 

@@ -32,7 +32,10 @@ public final class RedisBuffer: CounterBuffer {
         RedisLane(on: eventLoop, session: self.session, logger: self.logger)
     }
 
-    public func seal() async throws { _ = try await self.client.run(.seal, []) }
+    public func seal() async throws {
+        _ = try await self.client.run(.seal, [])
+        FailPoint.reach(.afterSeal)
+    }
 
     public func pending() async throws -> [PendingEntry] {
         let reply = try await self.client.command(["LRANGE", self.session.keys.pending, "0", "-1"])

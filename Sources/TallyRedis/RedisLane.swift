@@ -183,6 +183,7 @@ final class RedisLane: BufferLane {
             self.batch, digest: self.trackScript, session: self.session, lane: lane, number: number, epoch: epoch,
             allocator: connection.channel.allocator)
         self.answerDue = .now() + Self.answerTimeout
+        FailPoint.reach(.beforeSend)
         connection.send(command) { [self] result in
             self.answerDue = nil
             switch result {
@@ -202,6 +203,7 @@ final class RedisLane: BufferLane {
                 }
             }
         }
+        FailPoint.reach(.afterSend)
     }
 }
 

@@ -27,6 +27,7 @@ struct RedisSession: Sendable {
             "EVAL", RedisScript.hello.source, "1", self.keys.meta, self.keys.base, candidate.description, self.owner,
         ]
         connection.send(command, within: RedisConnection.entryTimeout) { result in
+            FailPoint.reach(.inHello)
             switch result {
             case .failure(let error): completion(.failure(error))
             case .success(.error(let message)) where message.contains("TALLYOWNED"):

@@ -57,6 +57,7 @@ public final class SQLiteBuffer: CounterBuffer {
                 try state.seal(db, now: now)
             }
         }
+        FailPoint.reach(.afterSeal)
     }
 
     public func pending() async throws -> [PendingEntry] {

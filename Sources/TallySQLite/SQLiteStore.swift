@@ -30,7 +30,10 @@ public final class SQLiteStore: CounterStore {
     /// records how far it came, and the next goes on there, whoever runs it.
     public func apply(_ batch: SealedBatch, pace: FlushPace) async throws {
         try BatchApplication.checkOrder(of: batch)
-        while try await !self.applyChunk(of: batch, pace: pace) { await self.database.pause(pace) }
+        while try await !self.applyChunk(of: batch, pace: pace) {
+            FailPoint.reach(.midBulk)
+            await self.database.pause(pace)
+        }
     }
 
     /// Returns true when the batch is finished.

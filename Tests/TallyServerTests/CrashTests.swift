@@ -35,33 +35,5 @@ extension EndToEnd {
             #expect(report.reconnects >= 20)
             #expect(try await deployment.violations(ledger, tally, exactly: false) == [])
         }
-
-        @Test("redis-server is killed five times under traffic (appendfsync always)")
-        func redisKilled() async throws {
-            let deployment = try await Deployment.start(.redisAndMongoDB)
-            let redis = try #require(deployment.redis)
-            let tally = try await TallyProcess.start(deployment.settings())
-            let ledger = Ledger()
-            let stop = TrafficGenerator.StopFlag()
-            let traffic = TrafficGenerator(
-                .init(seed: 23, connections: 8, counts: .max, counters: 200), ledger: ledger)
-            var random = SplitMix64(seed: 24)
-            let report = try await withThrowingTaskGroup(of: TrafficGenerator.Report.self) { group in
-                group.addTask { try await traffic.run(port: tally.port, stop: stop) }
-                for _ in 0..<5 {
-                    let before = ledger.total.acknowledged
-                    try await eventually(within: .seconds(30), "traffic to flow again", log: { tally.log }) {
-                        ledger.total.acknowledged > before + 200
-                    }
-                    try await Task.sleep(for: .milliseconds(Int.random(in: 0...600, using: &random)))
-                    try await redis.kill()
-                    try await redis.restart()
-                }
-                stop.stop()
-                return try await group.next() ?? .init()
-            }
-            #expect(report.surprises.isEmpty)
-            #expect(try await deployment.violations(ledger, tally, exactly: false) == [])
-        }
     }
 }

@@ -23,7 +23,10 @@ import Testing
     @Test("whatever goes wrong, every acknowledged count is counted once, and no other than those that nobody knows of")
     func protocolHolds() async {
         let runs = Torture.rounds(full: 100_000, short: 2_000)
+        let began = ContinuousClock.now
         let failures = await Runs.failures(seeds: (0..<UInt64(runs)).map { Torture.seed &+ $0 }, atMost: 3)
+        TortureReport.add(
+            attack: "seeded simulation", faults: runs, violations: failures.count, took: .now - began)
         for failure in failures { Issue.record("\(failure)") }
     }
 

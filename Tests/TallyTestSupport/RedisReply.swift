@@ -25,6 +25,8 @@ public enum RedisReply: Sendable, Equatable {
 
     public var isNull: Bool { self == .null }
 
+    public var isError: Bool { if case .error = self { true } else { false } }
+
     /// An array of fields and values (the reply to HGETALL) as pairs.
     public var pairs: [(field: [UInt8], value: [UInt8])]? {
         guard let elements = self.array, elements.count.isMultiple(of: 2) else { return nil }

@@ -24,6 +24,8 @@ public final class RedisServer: Sendable {
 
     /// The port for the code under test; with `tls` it takes TLS only.
     public let port: Int
+    /// Where it was started on one.
+    public let disk: FaultyDisk?
 
     /// Starts a server and waits until it answers.
     ///
@@ -31,35 +33,39 @@ public final class RedisServer: Sendable {
     ///   - appendfsync: nil runs it without an append-only file, so that it keeps nothing over a restart.
     ///   - password: what `requirepass` asks for.
     ///   - tls: with a certificate of its own for 127.0.0.1 and localhost; `caFile` trusts it.
+    ///   - disk: the kind of faulty disk on which its data lie.
     ///   - extra: further options, `--name value`; they win over those set here.
     /// - Throws: `TestSupportError` where there is no redis-server or it does not start.
     public static func start(
-        appendfsync: Fsync? = .always, password: String? = nil, tls: Bool = false, extra: [String] = []
+        appendfsync: Fsync? = .always, password: String? = nil, tls: Bool = false, disk: FaultyDisk.Kind? = nil,
+        extra: [String] = []
     ) async throws -> RedisServer {
         let executable = try Executable.find(
             variable: "REDIS_SERVER", candidates: ["redis-server"],
             advice: "Run the tests with `make test`, which installs it, or run: apt-get install redis-server")
         return try await FreePort.retrying { port in
             let server = try RedisServer(
-                executable: executable, port: port, appendfsync: appendfsync, password: password, tls: tls, extra: extra
-            )
+                executable: executable, port: port, appendfsync: appendfsync, password: password, tls: tls, disk: disk,
+                extra: extra)
             try await server.launch()
             return server
         }
     }
 
     private init(
-        executable: String, port: Int, appendfsync: Fsync?, password: String?, tls: Bool, extra: [String]
+        executable: String, port: Int, appendfsync: Fsync?, password: String?, tls: Bool, disk: FaultyDisk.Kind?,
+        extra: [String]
     ) throws {
         self.executable = executable
         self.port = port
         self.password = password
         self.folder = try TemporaryDirectory("redis")
-        try FileManager.default.createDirectory(
-            at: self.folder.url.appendingPathComponent("data"), withIntermediateDirectories: true)
+        let data = self.folder.url.appendingPathComponent("data")
+        try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)
+        self.disk = try disk.map { try FaultyDisk($0, below: data) }
         var options = [
             "--bind", "127.0.0.1", "--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no",
-            "--dir", self.folder.url.appendingPathComponent("data").path,
+            "--dir", data.path,
             "--appendonly", appendfsync == nil ? "no" : "yes", "--appendfsync", (appendfsync ?? .off).rawValue,
         ]
         if let password { options += ["--requirepass", password] }
@@ -133,7 +139,9 @@ public final class RedisServer: Sendable {
 
     private func launch() async throws {
         let process = try await ServerProcess.start(
-            self.executable, self.options, logFile: self.folder.url.appendingPathComponent("redis.log"))
+            self.executable, self.options,
+            environment: ProcessInfo.processInfo.environment.merging(self.disk?.environment ?? [:]) { $1 },
+            logFile: self.folder.url.appendingPathComponent("redis.log"))
         self.process.withLock { $0 = process }
         // Accepting is not answering (while it loads its data it says LOADING), and somebody else may answer there.
         try await process.wait("Redis to answer on port \(self.plainPort)") {
@@ -197,15 +205,19 @@ public final class RedisServer: Sendable {
     /// The same with words that are bytes.
     @discardableResult
     public func command(_ words: [[UInt8]], within limit: Duration = .seconds(10)) async throws -> RedisReply {
+        try await self.commands([words], within: limit).last ?? .null
+    }
+
+    /// Sends several commands on one connection, one after the other's reply, and gives the replies.
+    public func commands(_ commands: [[[UInt8]]], within limit: Duration = .seconds(10)) async throws -> [RedisReply] {
         let connection = try await ByteConnection.connect(port: self.plainPort, within: limit)
-        var commands: [[[UInt8]]] = [words]
-        if let password { commands.insert([Array("AUTH".utf8), Array(password.utf8)], at: 0) }
-        var reply = RedisReply.null
-        for command in commands {
+        let entry = self.password.map { [[Array("AUTH".utf8), Array($0.utf8)]] } ?? []
+        var replies: [RedisReply] = []
+        for command in entry + commands {
             try await connection.send(RedisReply.encode(command))
-            reply = try await connection.receive(within: limit) { try RedisReply.decode(&$0) }
+            replies.append(try await connection.receive(within: limit) { try RedisReply.decode(&$0) })
         }
         await connection.close()
-        return reply
+        return Array(replies.dropFirst(entry.count))
     }
 }

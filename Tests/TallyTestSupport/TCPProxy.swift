@@ -21,6 +21,7 @@ public final class TCPProxy: Sendable {
     }
 
     struct Rules {
+        var targetPort: Int
         var refuses = false
         var dropsServerToClient = false
         var delay = Duration.zero
@@ -33,8 +34,7 @@ public final class TCPProxy: Sendable {
     }
 
     public let port: Int
-    public let targetPort: Int
-    let rules = Mutex(Rules())
+    let rules: Mutex<Rules>
     private let links = Mutex<[ObjectIdentifier: TCPProxyLink]>([:])
     private let listener = Mutex<(any Channel)?>(nil)
 
@@ -49,7 +49,7 @@ public final class TCPProxy: Sendable {
 
     private init(port: Int, targetPort: Int) {
         self.port = port
-        self.targetPort = targetPort
+        self.rules = Mutex(Rules(targetPort: targetPort))
     }
 
     deinit {
@@ -70,6 +70,12 @@ public final class TCPProxy: Sendable {
 
     /// How many bytes have come from the server, forwarded or not.
     public var serverByteCount: Int { self.rules.withLock { $0.bytes[.server] ?? 0 } }
+
+    /// Where new connections lead.
+    public var targetPort: Int {
+        get { self.rules.withLock { $0.targetPort } }
+        set { self.rules.withLock { $0.targetPort = newValue } }
+    }
 
     /// Closes all connections at once, on both sides by a reset; returns when they are closed. New ones are taken.
     public func cutAll() async {

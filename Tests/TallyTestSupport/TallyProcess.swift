@@ -101,9 +101,10 @@ public final class TallyProcess: Sendable {
     }
 
     /// Starts it again with the same settings, port and data; kills it first where it still runs.
-    public func restart() async throws {
+    /// - Parameter more: settings of this start alone.
+    public func restart(_ more: [String: String] = [:]) async throws {
         if self.isRunning { try await self.kill() }
-        try await self.launch()
+        try await self.launch(more)
     }
 
     /// Freezes it.
@@ -119,9 +120,10 @@ public final class TallyProcess: Sendable {
         return try await process.waitUntilExit(within: limit)
     }
 
-    private func launch() async throws {
+    private func launch(_ more: [String: String] = [:]) async throws {
         let process = try await ServerProcess.start(
-            self.executable, ["serve"] + self.arguments, environment: Self.environment(self.settings),
+            self.executable, ["serve"] + self.arguments,
+            environment: Self.environment(self.settings.merging(more) { $1 }),
             directory: self.folder.url,
             logFile: self.folder.url.appendingPathComponent("tally.log"))
         self.process.withLock { $0 = process }

@@ -23,6 +23,8 @@ public struct TrafficGenerator: Sendable {
         /// Whether every item has an event ID. Then what was not answered is sent again under the same IDs until it is
         /// acknowledged, also when the run is stopped, so that nothing is left unanswered.
         public var eventIDs: Bool
+        /// How long a connection rests after every request.
+        public var pause: Duration
         /// How long to try to connect again before a connection gives up.
         public var reconnectsWithin: Duration
         /// How long to wait for an answer before the connection is given up, and its counts are unanswered.
@@ -31,7 +33,8 @@ public struct TrafficGenerator: Sendable {
         public init(
             seed: UInt64 = 1, connections: Int = 8, counts: Int = 10_000, counters: Int = 100, clients: Int = 3,
             forms: [TrackForm] = TrackForm.allCases, itemsPerBatch: Int = 20, countPerItem: Int = 5,
-            retriesRefused: Bool = true, eventIDs: Bool = false, reconnectsWithin: Duration = .seconds(20),
+            retriesRefused: Bool = true, eventIDs: Bool = false, pause: Duration = .zero,
+            reconnectsWithin: Duration = .seconds(20),
             timeout: Duration = .seconds(20)
         ) {
             self.seed = seed
@@ -44,6 +47,7 @@ public struct TrafficGenerator: Sendable {
             self.countPerItem = countPerItem
             self.retriesRefused = retriesRefused
             self.eventIDs = eventIDs
+            self.pause = pause
             self.reconnectsWithin = reconnectsWithin
             self.timeout = timeout
         }
@@ -142,6 +146,7 @@ public struct TrafficGenerator: Sendable {
             let request = self.nextRequest(atMost: left, idPrefix: idPrefix, &random)
             sent += 1
             left -= Int(request.total)
+            if self.plan.pause > .zero { try await Task.sleep(for: self.plan.pause) }
             var isSettled = false
             while !isSettled {
                 do {

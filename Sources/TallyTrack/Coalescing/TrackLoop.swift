@@ -186,6 +186,7 @@ final class TrackLoop {
     private func settle(_ lane: LaneInUse, _ outcome: LaneOutcome) {
         guard let batch = lane.batch else { preconditionFailure("a lane answered a batch that was not sent") }
         lane.batch = nil
+        FailPoint.reach(.beforeAnswer)
         self.traffic.countBatch()
         let now = NIODeadline.now()
         self.linger.batchAnswered(

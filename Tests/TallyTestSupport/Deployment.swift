@@ -1,75 +1,107 @@
-import Foundation
+public import Foundation
 import GRDB
-import TallyCore
-import TallyTestSupport
-import Testing
+public import TallyCore
 
 /// One of the four deployments, with servers of its own.
-final class Deployment: Sendable, CustomTestStringConvertible {
-    enum Kind: String, CaseIterable, Sendable {
+public final class Deployment: Sendable {
+    public enum Kind: String, CaseIterable, Sendable {
         case embedded = "embedded buffer and store"
         case redis = "Redis and embedded store"
         case mongoDB = "embedded buffer and MongoDB"
         case redisAndMongoDB = "Redis and MongoDB"
 
-        var usesRedis: Bool { self == .redis || self == .redisAndMongoDB }
-        var usesMongoDB: Bool { self == .mongoDB || self == .redisAndMongoDB }
+        public var usesRedis: Bool { self == .redis || self == .redisAndMongoDB }
+        public var usesMongoDB: Bool { self == .mongoDB || self == .redisAndMongoDB }
     }
 
-    static let everySecond = "* * * * * *"
+    public static let everySecond = "* * * * * *"
     /// For tests that flush by hand.
-    static let never = "0 0 1 1 *"
+    public static let never = "0 0 1 1 *"
 
-    let kind: Kind
-    let redis: RedisServer?
-    let mongo: MongoServer?
+    public let kind: Kind
+    public let redis: RedisServer?
+    public let mongo: MongoServer?
     /// Several members in place of the one server.
-    let replicaSet: MongoReplicaSet?
-    let database: String
-    let folder: TemporaryDirectory
+    public let replicaSet: MongoReplicaSet?
+    public let database: String
+    public let folder: TemporaryDirectory
 
-    private init(_ kind: Kind, _ replicaSet: MongoReplicaSet?) async throws {
+    private init(
+        _ kind: Kind, _ redis: RedisServer?, _ mongo: MongoServer?, _ replicaSet: MongoReplicaSet?
+    ) async throws {
         self.kind = kind
-        self.redis = kind.usesRedis ? try await RedisServer.start(appendfsync: .always) : nil
-        self.mongo = kind.usesMongoDB && replicaSet == nil ? try await MongoServer.shared() : nil
+        self.redis =
+            if !kind.usesRedis { nil } else if let redis { redis } else {
+                try await RedisServer.start(appendfsync: .always)
+            }
+        self.mongo =
+            if !kind.usesMongoDB || replicaSet != nil { nil } else if let mongo { mongo } else {
+                try await MongoServer.shared()
+            }
         self.replicaSet = replicaSet
         self.database = self.mongo?.uniqueDatabase() ?? "test"
         self.folder = try TemporaryDirectory("deployment")
     }
 
-    static func start(_ kind: Kind, on replicaSet: MongoReplicaSet? = nil) async throws -> Deployment {
-        try await Deployment(kind, replicaSet)
+    /// - Parameters:
+    ///   - redis: one with other options than `appendfsync always`.
+    ///   - mongo: one that the test may stop; else the shared one is used.
+    ///   - replicaSet: takes the place of the one server.
+    public static func start(
+        _ kind: Kind, redis: RedisServer? = nil, mongo: MongoServer? = nil, on replicaSet: MongoReplicaSet? = nil
+    ) async throws -> Deployment {
+        try await Deployment(kind, redis, mongo, replicaSet)
     }
 
-    var testDescription: String { self.kind.rawValue }
-
     /// Settings of an instance.
-    /// - Parameter redisPort: another way to Redis, such as through a proxy.
-    func settings(flush: String = everySecond, redisPort: Int? = nil, instance: Int = 1) -> [String: String] {
+    /// - Parameters:
+    ///   - redisPort: another way to Redis, such as through a proxy.
+    ///   - mongoPort: another way to MongoDB.
+    public func settings(
+        flush: String = everySecond, redisPort: Int? = nil, mongoPort: Int? = nil, instance: Int = 1
+    ) -> [String: String] {
         var settings = ["FLUSH_SCHEDULE": flush, "DATA_DIR": self.dataDirectory(instance).path]
         if let redis { settings["REDIS_URL"] = redis.url(port: redisPort ?? redis.port) }
-        if let mongo { settings["MONGODB_URI"] = mongo.uri(database: self.database) }
+        if let mongo { settings["MONGODB_URI"] = mongo.uri(database: self.database, port: mongoPort) }
         if let replicaSet { settings["MONGODB_URI"] = replicaSet.uri(database: self.database) }
         return settings
     }
 
-    func dataDirectory(_ instance: Int = 1) -> URL { self.folder.url.appendingPathComponent("data-\(instance)") }
+    public func dataDirectory(_ instance: Int = 1) -> URL { self.folder.url.appendingPathComponent("data-\(instance)") }
 
     /// Moves everything into the store.
-    func flush(_ tally: TallyProcess) async throws {
+    public func flush(_ tally: TallyProcess) async throws {
         let (exit, output) = try await tally.run(["flush"])
         guard exit == .code(0) else { throw TestSupportError("tally flush: \(exit)\n\(output)") }
     }
 
     /// What `GET /audit` says.
-    func audit(_ tally: TallyProcess) async throws -> JSONValue {
+    public func audit(_ tally: TallyProcess) async throws -> JSONValue {
         let response = try await TestConnection.once(port: tally.port, .GET, "/audit")
         guard response.status == 200 else { throw TestSupportError("audit: \(response.status) \(response.text)") }
         return try response.json()
     }
 
+    /// Entries that wait to be flushed; what is being counted into is one of them.
+    public func pendingCount() async throws -> Int {
+        var count = 0
+        if let redis {
+            count += Int(try await redis.command(["LLEN", "{tally}:pending"]).integer ?? 0)
+            count += Int(try await redis.command(["EXISTS", "{tally}:live"]).integer ?? 0)
+        }
+        guard FileManager.default.fileExists(atPath: self.embeddedFile.path) else { return count }
+        let queue = try DatabaseQueue(path: self.embeddedFile.path)
+        return try await queue.read { [count] database in
+            try count + (Int.fetchOne(database, sql: "SELECT count(*) FROM batches") ?? 0)
+                + (Int.fetchOne(database, sql: "SELECT count(*) FROM buffer_state WHERE live_total > 0") ?? 0)
+        }
+    }
+
+    /// Takes away the lock of a flusher that was killed, which would keep others waiting for half a minute.
+    public func forgetFlushLock() async throws { try await self.redis?.command(["DEL", "{tally}:flush-lock"]) }
+
     /// What /get-metric says of these clients.
-    func countedByAPI(_ tally: TallyProcess, clients: [Name]) async throws -> [Counter: Int64] {
+    public func countedByAPI(_ tally: TallyProcess, clients: [Name]) async throws -> [Counter: Int64] {
         var counts: [Counter: Int64] = [:]
         let connection = try await TestConnection.connect(port: tally.port)
         for client in clients {
@@ -85,7 +117,7 @@ final class Deployment: Sendable, CustomTestStringConvertible {
     }
 
     /// What lies in MongoDB or SQLite, read without tally.
-    func countedInStore(clients: [Name]) async throws -> [Counter: Int64] {
+    public func countedInStore(clients: [Name]) async throws -> [Counter: Int64] {
         guard let mongo = try await self.replicaSet?.primary() ?? self.mongo else { return try self.countedInFile() }
         var counts: [Counter: Int64] = [:]
         for client in clients {
@@ -95,8 +127,10 @@ final class Deployment: Sendable, CustomTestStringConvertible {
         return counts
     }
 
+    private var embeddedFile: URL { self.dataDirectory().appendingPathComponent("tally.sqlite") }
+
     private func countedInFile() throws -> [Counter: Int64] {
-        let queue = try DatabaseQueue(path: self.dataDirectory().appendingPathComponent("tally.sqlite").path)
+        let queue = try DatabaseQueue(path: self.embeddedFile.path)
         return try queue.read { database in
             var counts: [Counter: Int64] = [:]
             let rows = try Row.fetchCursor(
@@ -113,7 +147,7 @@ final class Deployment: Sendable, CustomTestStringConvertible {
 
     /// Flushes, and holds what is in the store against the ledger, as the API shows it and as it lies there.
     /// - Returns: What is wrong, one line each.
-    func violations(_ ledger: Ledger, _ tally: TallyProcess, exactly: Bool) async throws -> [String] {
+    public func violations(_ ledger: Ledger, _ tally: TallyProcess, exactly: Bool) async throws -> [String] {
         try await self.flush(tally)
         let clients = ledger.clients
         let api = try await self.countedByAPI(tally, clients: clients)

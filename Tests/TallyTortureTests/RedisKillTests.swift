@@ -1,0 +1,60 @@
+import TallyCore
+import TallyTestSupport
+import Testing
+
+extension Attacks {
+    @Suite struct RedisKills {
+        @Test("redis-server is killed under traffic (appendfsync always), and nothing acknowledged is lost")
+        func always() async throws {
+            let deployment = try await Deployment.start(.redisAndMongoDB)
+            let redis = try #require(deployment.redis)
+            let tally = try await TallyProcess.start(deployment.settings())
+            var books = Books("kill -9 of Redis, always", deployment)
+            for round in 0..<Torture.rounds(full: 50, short: 3) {
+                var random = chance(books.attack, round)
+                // Every other time what has no answer is sent again under its event ID.
+                let eventIDs = round % 2 == 1
+                let ledger = Ledger()
+                try await withTraffic(to: tally, seed: random.next(), eventIDs: eventIDs, ledger) {
+                    try await flow(ledger, tally)
+                    try await random.pause(milliseconds: 0...1_100)
+                    try await redis.kill()
+                    try await redis.restart()
+                    try await flow(ledger, tally)
+                }
+                try await books.check(ledger, tally, round: round, exactly: eventIDs)
+            }
+        }
+
+        /// What `everysec` promises (docs/architecture.md): what was acknowledged two seconds before is kept, even where
+        /// the power goes; and whatever is lost, nothing is counted twice.
+        @Test(
+            "redis-server is killed, or loses its power (appendfsync everysec), and loses two seconds at most",
+            .enabled(if: Torture.isFull, "each round takes several seconds; TALLY_TORTURE=1 runs them"),
+            arguments: [false, true])
+        func everysec(_ losesPower: Bool) async throws {
+            let redis = try await RedisServer.start(appendfsync: .everysec, disk: .faulty)
+            let disk = try #require(redis.disk)
+            let deployment = try await Deployment.start(.redisAndMongoDB, redis: redis)
+            let tally = try await TallyProcess.start(deployment.settings())
+            var books = Books("\(losesPower ? "power loss" : "kill -9") of Redis, everysec", deployment)
+            for round in 0..<25 {
+                var random = chance(books.attack, round)
+                let kept = Ledger()
+                let window = Ledger()
+                try await withTraffic(to: tally, seed: random.next(), kept) {
+                    try await random.pause(milliseconds: 100...1_500)
+                }
+                try await withTraffic(to: tally, seed: random.next(), window) {
+                    try await random.pause(milliseconds: 2_000...3_500)
+                    try await redis.kill()
+                    if losesPower { try disk.losePower() }
+                    try await redis.restart()
+                }
+                try await count(200, seed: random.next(), kept, tally)
+                kept.recordAsUncertain(window)
+                try await books.check(kept, tally, round: round)
+            }
+        }
+    }
+}
