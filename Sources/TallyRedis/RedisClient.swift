@@ -49,32 +49,36 @@ final class RedisClient: Sendable {
         }.get()
     }
 
-    private func send(_ arguments: [String], timeout: TimeAmount, _ promise: EventLoopPromise<RESPValue>) {
+    private func send(
+        _ arguments: [String], timeout: TimeAmount, _ promise: EventLoopPromise<RESPValue>, isRepeated: Bool = false
+    ) {
         self.withConnection { [session] result in
             switch result {
             case .failure(let error): promise.fail(error)
             case .success(let connection):
-                let timer = self.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
-                    promise.fail(
-                        BufferError(
-                            .unavailable,
-                            "Redis at \(session.endpoint) gave no answer to \(arguments[0]) within \(timeout.nanoseconds / 1_000_000_000) s"
-                        ))
-                    connection.close()
-                }
-                connection.send(arguments) { result in
-                    timer.cancel()
+                connection.send(arguments, within: timeout) { result in
                     switch result {
                     case .failure(let error): promise.fail(error)
+                    // The data set was exchanged, and nothing was done: once more, after a greeting.
+                    case .success(.error(let message)) where message.hasPrefix("TALLYSTALE") && !isRepeated:
+                        self.drop(connection)
+                        self.send(arguments, timeout: timeout, promise, isRepeated: true)
                     case .success(.error(let message)):
                         promise.fail(
                             BufferError(.refused, "Redis at \(session.endpoint) refused \(arguments[0]): \(message)"))
-                        if message.hasPrefix("READONLY") { connection.close() }
+                        if message.hasPrefix("READONLY") { self.drop(connection) }
                     case .success(let reply): promise.succeed(reply)
                     }
                 }
             }
         }
+    }
+
+    /// The next command makes a new connection.
+    private func drop(_ connection: RedisConnection) {
+        connection.onClose = nil
+        connection.close()
+        self.state.value.connection = nil
     }
 
     private func withConnection(_ body: @escaping (Result<RedisConnection, BufferError>) -> Void) {

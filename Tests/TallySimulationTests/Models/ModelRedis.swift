@@ -36,10 +36,8 @@ final class ModelRedis {
     var isFull = false
 
     private var replica = BufferData()
-    /// Oldest first. Who went back to one does not go forward again to a later one: the store has closed the epoch at a
-    /// lower number by then and refuses what comes after it (docs/storage.md), until somebody looks.
+    /// Any of them may be put back at any time: an older one first, and a newer one of the same epoch after it.
     private(set) var copies: [BufferData] = []
-    private var copiesAtReplica = 0
 
     init(isAlwaysSynced: Bool, boundOnTests: Int, broken: Break?) {
         self.isAlwaysSynced = isAlwaysSynced
@@ -82,6 +80,8 @@ final class ModelRedis {
         if self.data.epoch != epoch, self.broken != .epochUnchecked {
             return .error("TALLYSTALE this epoch is over")
         }
+        // The real one looks when its data did not do so in this tenth of a second, which an exchange never beats.
+        if self.isExchanged { return .error("TALLYSTALE this is another data set") }
         let key = BufferData.LaneKey(epoch: epoch, id: id)
         if let lane = self.data.lanes[key] {
             if lane.number == number, self.broken != .repeatNotRecognised {
@@ -129,8 +129,14 @@ final class ModelRedis {
         return .verdicts(refused)
     }
 
+    /// Data that came in by replication, and nobody has greeted.
+    private var isExchanged: Bool {
+        self.broken != .exchangeUnnoticed && (self.data.runID != self.runID || self.data.replID != self.replID)
+    }
+
     /// See `seal.lua`.
     func seal() throws(BufferError) {
+        if self.isExchanged { throw BufferError(.refused, "TALLYSTALE this is another data set") }
         if self.isFull { throw BufferError(.refused, "OOM") }
         if self.data.live != nil, self.data.isNextNumberTaken {
             throw BufferError(.malformed, "the batch is there already")
@@ -247,7 +253,6 @@ final class ModelRedis {
     /// The replica has caught up.
     func replicate() {
         self.replica = self.data
-        self.copiesAtReplica = self.copies.count
     }
 
     func copy() {
@@ -259,25 +264,19 @@ final class ModelRedis {
     /// The replica takes over with what it has.
     func promote() {
         self.endProcess()
-        self.copies.removeLast(self.copies.count - self.copiesAtReplica)
         self.replace(by: self.replica)
         self.isUp = true
     }
 
-    /// Another machine starts with an older copy of the file.
+    /// Another machine starts with a copy of the file.
     func restore(copy index: Int) {
         self.endProcess()
-        self.goBack(to: index)
+        self.replace(by: self.copies[index])
         self.isUp = true
     }
 
-    /// Takes over an older copy by replication while connections stand: only `master_replid` shows it.
-    func resynchronise(withCopy index: Int) { self.goBack(to: index) }
-
-    private func goBack(to index: Int) {
-        self.copies.removeLast(self.copies.count - index - 1)
-        self.replace(by: self.copies[index])
-    }
+    /// Takes over a copy by replication while connections stand: only `master_replid` shows it.
+    func resynchronise(withCopy index: Int) { self.replace(by: self.copies[index]) }
 
     /// The last replica leaves: nothing is forgotten, but `master_replid` changes.
     func loseReplica() { self.replID += 1 }
