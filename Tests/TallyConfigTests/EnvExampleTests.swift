@@ -6,18 +6,20 @@ import Testing
 
 @Suite struct EnvExampleTests {
     /// From this file to the root: TallyConfigTests, Tests.
-    private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().appendingPathComponent(".env.example")
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
 
-    @Test(".env.example is what the table of keys renders")
-    func fileIsCurrent() throws {
+    @Test(
+        "what is made from the table of keys is current",
+        arguments: [(".env.example", EnvExample.render()), ("docs/configuration.md", SettingsDocument.render())])
+    func fileIsCurrent(path: String, rendered: String) throws {
+        let file = Self.root.appendingPathComponent(path)
         if ProcessInfo.processInfo.environment["TALLY_UPDATE_EXAMPLES"] == "1" {
-            try Data(EnvExample.render().utf8).write(to: Self.file)
+            try Data(rendered.utf8).write(to: file)
         }
-        let written = try? Data(contentsOf: Self.file)
         #expect(
-            written == Data(EnvExample.render().utf8),
-            "write it anew with TALLY_UPDATE_EXAMPLES=1 swift test --filter EnvExampleTests")
+            try Data(contentsOf: file) == Data(rendered.utf8),
+            "write \(path) anew with TALLY_UPDATE_EXAMPLES=1 swift test --filter EnvExampleTests")
     }
 
     @Test("as it is, it sets nothing")
