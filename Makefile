@@ -5,7 +5,7 @@ SHELL := /bin/bash
 ARGS ?=
 
 # Modules whose tests need no server.
-UNIT := Core|Access|Config|Cron|Flush|Track|SQLite|Simulation
+UNIT := Core|Access|Config|Cron|Metrics|Flush|Track|SQLite|Simulation
 SOURCES := Package.swift Sources Tests
 # With Swift's own libraries inside, the program starts sooner and moves to machines that have no Swift.
 RELEASE := -c release --static-swift-stdlib

@@ -14,6 +14,7 @@ let strict: [SwiftSetting] = [
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 
 let package = Package(
     name: "tally",
@@ -28,6 +29,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
@@ -47,11 +49,14 @@ let package = Package(
             name: "TallyConfig",
             dependencies: ["TallyAccess", "TallyCore", "TallyCron"], swiftSettings: strict),
 
+        // What is measured: swift-metrics on one side, text for Prometheus on the other.
+        .target(name: "TallyMetrics", dependencies: [metrics], swiftSettings: strict),
+
         // 1. /track: parse, check, coalesce, answer.
         .target(
             name: "TallyTrack",
             dependencies: [
-                "TallyCore", "TallyAccess", nio, log,
+                "TallyCore", "TallyAccess", "TallyMetrics", nio, log, metrics,
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ], swiftSettings: strict),
@@ -89,8 +94,8 @@ let package = Package(
         .target(
             name: "TallyServer",
             dependencies: [
-                "TallyAccess", "TallyConfig", "TallyCore", "TallyCron", "TallyFlush", "TallyMongo", "TallyRedis",
-                "TallySQLite", "TallyTrack",
+                "TallyAccess", "TallyConfig", "TallyCore", "TallyCron", "TallyFlush", "TallyMetrics", "TallyMongo",
+                "TallyRedis", "TallySQLite", "TallyTrack", metrics,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -118,6 +123,7 @@ let package = Package(
             name: "TallyAccessTests", dependencies: ["TallyAccess", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(
             name: "TallyConfigTests", dependencies: ["TallyConfig", "TallyTestSupport"], swiftSettings: strict),
+        .testTarget(name: "TallyMetricsTests", dependencies: ["TallyMetrics", metrics], swiftSettings: strict),
         .testTarget(name: "TallyCronTests", dependencies: ["TallyCron", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(
             name: "TallyTrackTests", dependencies: ["TallyTrack", "TallyTestSupport"], swiftSettings: strict),
@@ -134,7 +140,7 @@ let package = Package(
         .testTarget(
             name: "TallyServerTests",
             dependencies: [
-                "TallyFlush", "TallyServer", "TallySQLite", "TallyTestSupport", "tally",
+                "TallyFlush", "TallyMetrics", "TallyServer", "TallySQLite", "TallyTestSupport", "tally",
                 .product(name: "GRDB", package: "GRDB.swift"),
             ], swiftSettings: strict),
     ]

@@ -80,6 +80,9 @@ public struct CountBatch: Sendable {
     @inline(__always)
     public mutating func add(_ count: Int64, to entry: Int) { self.entries[entry].count += count }
 
+    /// The sum of all counts.
+    public var sum: Int64 { self.entries.reduce(0) { $0 + $1.count } }
+
     /// The packed name of an entry (see `CounterField`).
     public func field(_ entry: Int) -> ArraySlice<UInt8> {
         let entry = self.entries[entry]

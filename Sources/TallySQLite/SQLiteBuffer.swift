@@ -96,6 +96,12 @@ public final class SQLiteBuffer: CounterBuffer {
         try await self.read("reading the totals") { try BufferLedger($0) }
     }
 
+    /// What the counters that wait here take, in bytes, by the measure that bounds a spool.
+    /// - Throws: `BufferError`.
+    public func bytesInUse() async throws -> Int64 {
+        try await self.read("measuring the buffer") { try SpoolRoom.bytesInUse(BufferState.load($0), $0) }
+    }
+
     /// Whether there may be more to remove. A failure is left to the next acknowledgement: the batch is already
     /// forgotten, and its rows are in nobody's way.
     private func removeDiscardedRows(_ maximumRows: Int64) async -> Bool {

@@ -11,11 +11,16 @@ struct SpoolRoom: Sendable {
 
     let maximumBytes: Int64
 
+    /// What the counters that wait take.
+    static func bytesInUse(_ state: BufferState, _ db: Database) throws -> Int64 {
+        let sealed = try SQLStatement(db, "SELECT coalesce(sum(fields), 0) FROM batches").first { $0.integer(0) } ?? 0
+        return (sealed + state.liveFields) * Self.bytesPerCounter
+    }
+
     /// To be called within the transaction that counts.
     /// - Throws: `BufferError`, where the bound is reached; nothing is counted then.
     func check(_ state: BufferState, _ db: Database) throws {
-        let sealed = try SQLStatement(db, "SELECT coalesce(sum(fields), 0) FROM batches").first { $0.integer(0) } ?? 0
-        guard (sealed + state.liveFields) * Self.bytesPerCounter < self.maximumBytes else {
+        guard try Self.bytesInUse(state, db) < self.maximumBytes else {
             throw BufferError(
                 .refused,
                 "the spool is as full as SPOOL_MAX_MB, \(self.maximumBytes / 1_000_000), lets it be; bring Redis back, or "

@@ -1,3 +1,4 @@
+import CoreMetrics
 import Hummingbird
 import HummingbirdCore
 public import Logging
@@ -9,6 +10,7 @@ public import TallyConfig
 import TallyCore
 import TallyCron
 import TallyFlush
+import TallyMetrics
 import TallySQLite
 import TallyTrack
 
@@ -17,10 +19,13 @@ extension App {
     static let maximumShutdown: Duration = .seconds(20)
 
     /// Wires the parts in the order in which a count travels.
-    /// - Parameter onRunning: called with the address it listens at, once it does.
+    /// - Parameters:
+    ///   - version: of the program, for the metrics.
+    ///   - onRunning: called with the address it listens at, once it does.
     /// - Throws: `StartError`.
     public static func build(
-        _ settings: Settings, logger: Logger, onRunning: @escaping @Sendable (RunningService) -> Void = { _ in }
+        _ settings: Settings, version: String, logger: Logger,
+        onRunning: @escaping @Sendable (RunningService) -> Void = { _ in }
     ) async throws -> App {
         // Half the processors: the buffer, the flush and the kernel's network need the others, and the fewer loops there
         // are, the larger are the batches. Measured in docs/performance.md.
@@ -30,24 +35,30 @@ extension App {
         let exit = ExitReason()
         let stop = Stop()
 
+        // What is measured.
+        let registry = MetricRegistry()
+        BuildInfo.register(version: version, in: registry)
+        let process = ProcessFigures(registry)
+        registry.beforeWriting { process.refresh() }
+
         // Buffer and store.
         let storage = try Self.open(settings, eventLoop: group.next(), logger: logger)
         try await Self.refuseForeignBuffer(storage)
 
         // /track: one loop, one lane.
         let loops = try await TrackLoops(
-            group: group, buffer: storage.buffer, spool: storage.spool, logger: logger)
+            group: group, buffer: storage.buffer, spool: storage.spool, meter: TrackMeter(registry), logger: logger)
 
         // The flush.
         let flusher = Flusher(
             buffers: storage.buffers, store: storage.store, logger: logger, traffic: loops.traffic, now: Timestamp.now)
-        let cron = CronJobs(logger: logger)
-        let flushing = Flushing(flusher: flusher, thread: BackgroundThread()) { error in
+        let cron = CronJobs(logger: logger, onRun: { JobMeter.note($0, in: registry) })
+        let flushing = Flushing(flusher: flusher, thread: BackgroundThread(), meter: FlushMeter(registry)) { error in
             exit.set(StartError(.configuration, error.description))
             stop.now()
         }
         let auditor = Auditor(buffers: storage.buffers, store: storage.store, now: Timestamp.now)
-        let auditing = Auditing(auditor: auditor, status: AuditStatus())
+        let auditing = Auditing(auditor: auditor, meter: AuditMeter(registry))
         try Jobs.register(on: cron, settings: settings, flushing: flushing, auditing: auditing)
 
         // HTTP.
@@ -57,9 +68,13 @@ extension App {
         let connections = try await Connections(
             group: group, maximum: maximumConnections, idleSeconds: settings.idleTimeoutSeconds,
             requestSeconds: settings.requestTimeoutSeconds)
+        let connectionMeter = Meter(.connections, in: registry)
+        registry.beforeWriting { connectionMeter.set(connections.count) }
         var http = Application(
             router: Routes.router(
-                buffer: storage.buffer, store: storage.store, auditor: auditor, readAccess: readAccess),
+                buffer: storage.buffer, store: storage.store, auditor: auditor,
+                measured: MetricsController(registry: registry, storage: StorageMeter(storage, registry)),
+                readAccess: readAccess),
             server: HTTPServerBuilder {
                 TrackingChannel(responder: $0, loops: loops, connections: connections, access: trackAccess)
             },

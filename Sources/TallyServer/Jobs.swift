@@ -19,6 +19,7 @@ enum Jobs {
 struct Flushing: Sendable {
     let flusher: Flusher
     let thread: BackgroundThread
+    let meter: FlushMeter
     /// Ends the service: another deployment owns the buffer.
     let onOwnedByAnother: @Sendable (BufferError) -> Void
 
@@ -26,8 +27,8 @@ struct Flushing: Sendable {
     /// - Parameter isUrgent: The service is stopping.
     func run(isUrgent: Bool = false) async throws -> String? {
         do {
-            let report = try await withTaskExecutorPreference(self.thread) {
-                try await self.flusher.flush(isUrgent: isUrgent)
+            let report = try await self.meter.measure {
+                try await withTaskExecutorPreference(self.thread) { try await self.flusher.flush(isUrgent: isUrgent) }
             }
             if !report.skippedBuffers.isEmpty {
                 return "another instance is flushing \(report.skippedBuffers.joined(separator: ", "))"
@@ -43,8 +44,7 @@ struct Flushing: Sendable {
 /// The audit as a job. A mismatch is the job's failure, so that it stands in the log as an error.
 struct Auditing: Sendable {
     let auditor: Auditor
-    /// Takes what was found, for those who ask without auditing.
-    let status: AuditStatus
+    let meter: AuditMeter
 
     struct Mismatch: Error, CustomStringConvertible {
         let description: String
@@ -61,7 +61,7 @@ struct Auditing: Sendable {
         } catch let error as StoreError where error.code == .unavailable {
             return "not made: \(error)"
         }
-        self.status.record(report)
+        self.meter.record(report)
         if let fault = report.fault { throw Mismatch(description: fault) }
         return nil
     }

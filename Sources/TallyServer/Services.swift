@@ -25,40 +25,16 @@ struct StorageService: Service {
     func run() async throws {
         try await gracefulShutdown()
         do {
-            let summary = try await Self.within(Self.lastFlushWithin) { try await self.flushing.run(isUrgent: true) }
+            let summary = try await within(Self.lastFlushWithin, orElse: "what was not moved stays in the buffer") {
+                try await self.flushing.run(isUrgent: true)
+            }
             self.logger.info("last flush done", metadata: ["outcome": "\(summary ?? "nothing to move")"])
         } catch {
             self.logger.warning("last flush failed", metadata: ["reason": "\(error)"])
         }
         // A driver that waits for a frozen server ends with the process.
-        try? await Self.within(Self.closedWithin) { await self.storage.shutdown() }
+        try? await within(Self.closedWithin, orElse: "the process ends all the same") { await self.storage.shutdown() }
         self.logger.info("stopped")
-    }
-
-    private static func within<Result: Sendable>(
-        _ limit: Duration, _ body: @escaping @Sendable () async throws -> Result
-    ) async throws -> Result {
-        let (results, continuation) = AsyncThrowingStream<Result, any Error>.makeStream()
-        // Not a child task: a blocking driver call does not notice that it is cancelled, and would be waited for.
-        let work = Task {
-            do {
-                continuation.yield(try await body())
-                continuation.finish()
-            } catch {
-                continuation.finish(throwing: error)
-            }
-        }
-        let timer = Task {
-            try await Task.sleep(for: limit)
-            continuation.finish(
-                throwing: StartError(.unavailable, "not done within \(limit); what was not moved stays in the buffer"))
-        }
-        defer {
-            timer.cancel()
-            work.cancel()
-        }
-        for try await result in results { return result }
-        throw CancellationError()
     }
 }
 

@@ -8,6 +8,12 @@ import TallyMongo
 import TallyRedis
 import TallySQLite
 
+/// How full the spool is.
+struct SpoolUse: Sendable {
+    let bytes: Int64
+    let maximumBytes: Int64
+}
+
 /// Where counts lie: the buffer that takes them, the store that keeps them, and what an earlier configuration left
 /// behind. Made from the settings, the same way for the service and for every command.
 public struct Storage: Sendable {
@@ -23,6 +29,8 @@ public struct Storage: Sendable {
     public let embeddedPath: String?
 
     private let database: EmbeddedDatabase?
+    /// What of its room the spool takes; nothing of none, where there is no spool.
+    let spoolUse: @Sendable () async throws -> SpoolUse
     let redis: RedisBuffer?
     let mongo: MongoStore?
 
@@ -65,7 +73,13 @@ public struct Storage: Sendable {
         }
         if let embedded { buffers.append(embedded) }
         self.buffer = buffers[0]
-        self.spool = redis == nil ? nil : embedded
+        let spool = redis == nil ? nil : embedded
+        let spoolMaximum = Int64(settings.spoolMaxMegabytes) * 1_000_000
+        self.spool = spool
+        self.spoolUse = {
+            guard let spool else { return SpoolUse(bytes: 0, maximumBytes: 0) }
+            return SpoolUse(bytes: try await spool.bytesInUse(), maximumBytes: spoolMaximum)
+        }
         self.buffers = buffers
         self.store = store
         self.embeddedPath = database?.path

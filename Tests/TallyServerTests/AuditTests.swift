@@ -2,6 +2,7 @@ import GRDB
 import Logging
 import TallyCore
 import TallyFlush
+import TallyMetrics
 import TallySQLite
 import TallyTestSupport
 import Testing
@@ -154,19 +155,20 @@ extension EndToEnd {
         func job() async throws {
             let folder = try TemporaryDirectory("audit")
             let database = try EmbeddedDatabase(directory: folder.path)
+            let registry = MetricRegistry()
             let auditing = Auditing(
                 auditor: Auditor(
                     buffers: [SQLiteBuffer(database: database, kind: "embedded", startsNewEpoch: false)],
                     store: SQLiteStore(database: database), now: { 7 }),
-                status: AuditStatus())
+                meter: AuditMeter(registry))
             #expect(try await auditing.run() == nil)
-            #expect(auditing.status.last?.isBalanced == true)
+            #expect(registry.exposition().contains("\ntally_audit_balanced 1\n"))
             let queue = try DatabaseQueue(path: database.path)
             try await queue.write { try $0.execute(sql: "UPDATE buffer_state SET accepted = 5") }
             let mismatch = await #expect(throws: Auditing.Mismatch.self) { _ = try await auditing.run() }
             #expect(mismatch?.description.contains("5 too few") == true)
-            #expect(auditing.status.last?.isBalanced == false && auditing.status.last?.checkedAt == 7)
-            #expect(auditing.status.mismatches == 1)
+            #expect(registry.exposition().contains("\ntally_audit_balanced 0\n"))
+            #expect(registry.exposition().contains("\ntally_audit_timestamp_seconds 7\n"))
             try database.close()
         }
 

@@ -9,7 +9,8 @@ enum Routes {
     typealias Handler = @Sendable (Request, ReadContext) async throws -> Response
 
     static func router(
-        buffer: any CounterBuffer, store: any CounterStore, auditor: Auditor, readAccess: AccessRule
+        buffer: any CounterBuffer, store: any CounterStore, auditor: Auditor, measured: MetricsController,
+        readAccess: AccessRule
     ) -> Router<ReadContext> {
         let health = HealthController(buffer: buffer, store: store, access: readAccess)
         let read = ReadController(store: store)
@@ -17,6 +18,7 @@ enum Routes {
         let open: [(String, Handler)] = [("/livez", health.livez), ("/readyz", health.readyz)]
         let guarded: [(String, Handler)] = [
             ("/get-metric", read.getMetric), ("/clients", read.clients), ("/audit", books.audit),
+            ("/metrics", measured.metrics),
         ]
 
         let router = Router(context: ReadContext.self, options: [.autoGenerateHeadEndpoints])

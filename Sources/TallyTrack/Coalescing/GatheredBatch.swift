@@ -1,3 +1,4 @@
+import NIOCore
 import TallyCore
 
 /// A batch that is being gathered, with those who wait for its verdicts.
@@ -12,6 +13,8 @@ final class GatheredBatch {
 
     private(set) var counts = CountBatch()
     private(set) var waiters: [Waiter] = []
+    /// When the waiters came: one entry for each tick in which any did.
+    private(set) var arrivals: [Arrival] = []
     private var singles = FieldIndex(capacity: maximumEntries + maximumItems)
     private var within = FieldIndex(capacity: maximumItems)
 
@@ -20,6 +23,16 @@ final class GatheredBatch {
     /// Whether a request with so many items still belongs into this batch.
     func takes(items: Int) -> Bool {
         self.counts.isEmpty || self.counts.entries.count + items <= Self.maximumEntries
+    }
+
+    /// Notes that a request came, in the tick that began at this time; `add…` follows.
+    @inline(__always)
+    func noteArrival(at tick: NIODeadline) {
+        if let last = self.arrivals.indices.last, self.arrivals[last].at == tick {
+            self.arrivals[last].requests += 1
+        } else {
+            self.arrivals.append(Arrival(at: tick, requests: 1))
+        }
     }
 
     /// Adds the one count of a request.
@@ -61,14 +74,23 @@ final class GatheredBatch {
     }
 
     /// Lets go of the waiters, who have their answer; the counts stay for the lane.
-    func forgetWaiters() { self.waiters.removeAll(keepingCapacity: true) }
+    func forgetWaiters() {
+        self.waiters.removeAll(keepingCapacity: true)
+        self.arrivals.removeAll(keepingCapacity: true)
+    }
 
     /// Empties the batch and keeps its memory.
     func removeAll() {
         self.counts.removeAll()
-        self.waiters.removeAll(keepingCapacity: true)
+        self.forgetWaiters()
         self.singles.removeAll()
     }
+}
+
+/// Requests that came in one tick of the event loop.
+struct Arrival {
+    let at: NIODeadline
+    var requests: Int
 }
 
 /// Someone who waits for a verdict: a request on a connection.

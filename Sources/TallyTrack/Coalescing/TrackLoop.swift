@@ -35,6 +35,7 @@ final class TrackLoop {
     private let spool: LaneInUse?
     private var isSpooling = false
     private let traffic: TrafficGauge
+    private let meter: TrackMeter
     /// Gathered and not sent: the last one is open, the ones before it are full.
     private var gathered: Deque<GatheredBatch> = []
     private var gatheredSince = NIODeadline.now()
@@ -43,17 +44,20 @@ final class TrackLoop {
     private var gatheredBytes = 0
     private var gatheredEntries = 0
     private var isTickScheduled = false
+    private var tickBegan = NIODeadline.now()
     private var linger = Linger()
     private var isTimerScheduled = false
     private var clock: RepeatedTask?
 
     init(
-        eventLoop: any EventLoop, lane: any BufferLane, spool: (any BufferLane)?, traffic: TrafficGauge, logger: Logger
+        eventLoop: any EventLoop, lane: any BufferLane, spool: (any BufferLane)?, traffic: TrafficGauge,
+        meter: TrackMeter, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.lane = LaneInUse(lane)
         self.spool = spool.map { LaneInUse($0) }
         self.traffic = traffic
+        self.meter = meter
         self.logger = logger
         self.logsEachRequest = logger.logLevel <= .debug
         self.limitedLog = LimitedLog(logger: logger)
@@ -76,6 +80,7 @@ final class TrackLoop {
     }
 
     func logRefusal(_ problem: Problem, address: @autoclosure () -> String) {
+        self.meter.refused(problem.reason)
         self.limitedLog.refused(problem, address: address)
     }
 
@@ -94,7 +99,9 @@ final class TrackLoop {
         guard self.waitingCount < Self.maximumWaiting, self.gatheredBytes < Self.maximumBytesWaiting,
             wayIn.bound.admits(waiting: self.gatheredEntries + wayIn.entries)
         else { return .overloaded }
+        self.beginTick()
         let batch = self.openBatch(items: self.parser.items.count)
+        batch.noteArrival(at: self.tickBegan)
         let bytesBefore = batch.counts.bytes.count
         let entriesBefore = batch.counts.entries.count
         switch shape {
@@ -110,11 +117,6 @@ final class TrackLoop {
         self.waitingCount += 1
         self.gatheredBytes += batch.counts.bytes.count - bytesBefore
         self.gatheredEntries += batch.counts.entries.count - entriesBefore
-        if !self.isTickScheduled {
-            self.isTickScheduled = true
-            // Runs when the loop has read from every socket that was ready.
-            self.eventLoop.assumeIsolated().execute { self.endTick() }
-        }
         return .waiting
     }
 
@@ -142,6 +144,15 @@ final class TrackLoop {
         self.spare.append(batch)
     }
 
+    @inline(__always)
+    private func beginTick() {
+        guard !self.isTickScheduled else { return }
+        self.isTickScheduled = true
+        self.tickBegan = .now()
+        // Runs when the loop has read from every socket that was ready.
+        self.eventLoop.assumeIsolated().execute { self.endTick() }
+    }
+
     private func endTick() {
         self.isTickScheduled = false
         self.sendNext()
@@ -165,6 +176,7 @@ final class TrackLoop {
         self.gatheredBytes -= batch.counts.bytes.count
         self.gatheredEntries -= batch.counts.entries.count
         self.note(isSpooling: lane === self.spool)
+        self.meter.sent(batch)
         lane.lane.send(batch.counts) { [unowned self, unowned lane] in self.settle(lane, $0) }
     }
 
@@ -202,20 +214,26 @@ final class TrackLoop {
             now: now)
         switch outcome {
         case .counted(let verdicts) where verdicts.isAllCounted:
+            self.meter.counted(batch)
             self.answerAll(of: batch) { waiter in
                 if let accepted = waiter.accepted { .countedAll(accepted) } else { .counted }
             }
         case .counted(let verdicts):
             let units = UnitVerdicts(verdicts, of: batch.counts)
-            self.answerAll(of: batch) { units.response(to: $0) }
+            self.meter.counted(units)
+            self.answerAll(of: batch) { waiter in
+                let response = units.response(to: waiter)
+                self.meter.answered(response)
+                return response
+            }
         case .notCounted(let error):
             self.limitedLog.failed("a batch was not counted", error)
-            self.answerAll(of: batch) { _ in .problem(.notCounted("the buffer did not take it")) }
+            self.refuseAll(of: batch, .notCounted("the buffer did not take it"))
         case .unknown(let error):
             if !batch.waiters.isEmpty {
                 self.limitedLog.failed("a batch may have been counted or not", error)
             }
-            self.answerAll(of: batch) { _ in .problem(.unknown) }
+            self.refuseAll(of: batch, .unknown)
         }
         self.recycle(batch)
         self.sendNext()
@@ -223,8 +241,14 @@ final class TrackLoop {
 
     private func answerAll(of batch: GatheredBatch, _ response: (Waiter) -> TrackResponse) {
         self.waitingCount -= batch.waiters.count
+        self.meter.waited(batch, now: .now())
         for waiter in batch.waiters { waiter.connection.answer(waiter.request, response(waiter)) }
         batch.forgetWaiters()
+    }
+
+    private func refuseAll(of batch: GatheredBatch, _ problem: Problem) {
+        self.meter.refused(problem.reason, requests: batch.waiters.count)
+        self.answerAll(of: batch) { _ in .problem(problem) }
     }
 
     private func failGathered(_ reason: String) {
@@ -235,7 +259,7 @@ final class TrackLoop {
     private func fail(_ batch: GatheredBatch, _ reason: String) {
         self.gatheredBytes -= batch.counts.bytes.count
         self.gatheredEntries -= batch.counts.entries.count
-        self.answerAll(of: batch) { _ in .problem(.notCounted(reason)) }
+        self.refuseAll(of: batch, .notCounted(reason))
         self.recycle(batch)
     }
 
@@ -256,7 +280,7 @@ final class TrackLoop {
             guard let batch = lane.batch, !batch.waiters.isEmpty, now - lane.sentAt > Self.answerWithin else {
                 continue
             }
-            self.answerAll(of: batch) { _ in .problem(.unknown) }
+            self.refuseAll(of: batch, .unknown)
         }
         if !self.gathered.isEmpty, now - self.gatheredSince > Self.answerWithin {
             self.failGathered("the buffer did not answer in time")

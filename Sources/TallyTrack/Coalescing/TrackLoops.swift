@@ -11,7 +11,8 @@ public final class TrackLoops: Sendable {
     /// Makes a lane for every loop of the group, each on its loop.
     /// - Parameter spool: takes counts while the buffer cannot be reached; nil for none.
     public init(
-        group: any EventLoopGroup, buffer: any CounterBuffer, spool: (any CounterBuffer)?, logger: Logger
+        group: any EventLoopGroup, buffer: any CounterBuffer, spool: (any CounterBuffer)?, meter: TrackMeter,
+        logger: Logger
     ) async throws {
         var loops: [ObjectIdentifier: NIOLoopBound<TrackLoop>] = [:]
         let traffic = self.traffic
@@ -20,7 +21,7 @@ public final class TrackLoops: Sendable {
                 NIOLoopBound(
                     TrackLoop(
                         eventLoop: eventLoop, lane: buffer.makeLane(on: eventLoop),
-                        spool: spool?.makeLane(on: eventLoop), traffic: traffic, logger: logger),
+                        spool: spool?.makeLane(on: eventLoop), traffic: traffic, meter: meter, logger: logger),
                     eventLoop: eventLoop)
             }.get()
         }

@@ -11,6 +11,9 @@ struct UnitVerdicts {
     private let batch: CountBatch
     private var refused: [Int32: Verdicts.Exception] = [:]
     private var duplicates: [Int32: Duplicates] = [:]
+    /// The sum of what the buffer counted, and of what it did not count because it remembered the event ID.
+    let countedSum: Int64
+    let duplicateSum: Int64
 
     init(_ verdicts: Verdicts, of batch: CountBatch) {
         self.batch = batch
@@ -21,6 +24,10 @@ struct UnitVerdicts {
             self.duplicates[entry.unit, default: Duplicates()].items += 1
             self.duplicates[entry.unit, default: Duplicates()].sum += entry.count
         }
+        let refused = self.refused
+        self.duplicateSum = self.duplicates.values.reduce(0) { $0 + $1.sum }
+        self.countedSum =
+            batch.entries.reduce(0) { refused[$1.unit] == nil ? $0 + $1.count : $0 } - self.duplicateSum
     }
 
     func response(to waiter: Waiter) -> TrackResponse {

@@ -5,6 +5,8 @@ import TallyCore
 /// - Source: RFC 9457, https://www.rfc-editor.org/rfc/rfc9457
 public struct Problem: Error, Sendable, Equatable {
     public let status: Int
+    /// What kind of problem it is, for metrics and logs.
+    public let reason: Reason
     /// What is wrong and what to do, for a person.
     public let detail: String
     /// The parameters at fault, all of them.
@@ -14,10 +16,13 @@ public struct Problem: Error, Sendable, Equatable {
     /// The methods that the resource has, for a 405.
     public var allow: String?
 
+    /// - Parameter reason: needed where the status alone does not tell, as with 503.
     public init(
-        status: Int, detail: String, faults: [ParameterFault] = [], retryAfterSeconds: Int? = nil, allow: String? = nil
+        status: Int, reason: Reason? = nil, detail: String, faults: [ParameterFault] = [],
+        retryAfterSeconds: Int? = nil, allow: String? = nil
     ) {
         self.status = status
+        self.reason = reason ?? Reason(status: status)
         self.detail = detail
         self.faults = faults
         self.retryAfterSeconds = retryAfterSeconds
@@ -100,7 +105,7 @@ extension Problem {
         case .tooManyIDs:
             // Not forgetting one early in favour of a new one: that would risk counting something twice.
             Problem(
-                status: 503,
+                status: 503, reason: .idBound,
                 detail:
                     "not counted: as many event IDs are remembered as DEDUPE_MAX_IDS allows. It is safe to send this again later; if it goes on, raise DEDUPE_MAX_IDS or shorten DEDUPE_WINDOW",
                 retryAfterSeconds: 10)
@@ -112,11 +117,12 @@ extension Problem {
     }
 
     static let overloaded = Problem(
-        status: 503, detail: "not counted: too many requests are waiting. It is safe to send this again",
+        status: 503, reason: .overloaded,
+        detail: "not counted: too many requests are waiting. It is safe to send this again",
         retryAfterSeconds: 1)
 
     static let tooManyConnections = Problem(
-        status: 503,
+        status: 503, reason: .tooManyConnections,
         detail: "too many connections are open (MAX_CONNECTIONS); nothing was read from this one, try again",
         retryAfterSeconds: 1)
 

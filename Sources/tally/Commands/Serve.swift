@@ -19,7 +19,7 @@ struct Serve: AsyncParsableCommand {
             let settings = try self.options.load()
             let logger = Logger(settings)
             for warning in settings.warnings { logger.warning("\(warning)") }
-            let app = try await App.build(settings, logger: logger) { service in
+            let app = try await App.build(settings, version: Tally.version, logger: logger) { service in
                 // A banner in JSON lines would be noise to the machine that reads them.
                 if settings.logFormat == .text { printNow(Banner.text(service, settings, version: Tally.version)) }
                 logger.info(
