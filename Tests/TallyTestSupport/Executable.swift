@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 
 /// Where programs lie.
 public enum Executable {
@@ -28,7 +28,7 @@ public enum Executable {
     }
 
     /// The repository's root, found from where this file lies.
-    static let repository: URL = {
+    public static let repository: URL = {
         // Tests/TallyTestSupport/Executable.swift is three steps down.
         var url = URL(fileURLWithPath: #filePath)
         for _ in 0..<3 { url.deleteLastPathComponent() }
