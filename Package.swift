@@ -41,7 +41,7 @@ let package = Package(
     ],
     targets: [
         // What every part agrees on: names, counters, batches, and the two protocols of the counting path.
-        .target(name: "TallyCore", dependencies: [nio], swiftSettings: strict),
+        .target(name: "TallyCore", dependencies: [nio, log], swiftSettings: strict),
 
         // Who may call: addresses, ranges, forwarded addresses.
         .target(name: "TallyAccess", swiftSettings: strict),
@@ -84,7 +84,7 @@ let package = Package(
         .target(name: "TallyFlush", dependencies: ["TallyCore", log], swiftSettings: strict),
         .target(
             name: "TallyCron",
-            dependencies: [log, .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")],
+            dependencies: ["TallyCore", log, .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")],
             swiftSettings: strict),
 
         // 4. The store on MongoDB.
@@ -107,7 +107,8 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-            ], swiftSettings: strict),
+            ],
+            resources: [.embedInCode("HTTP/openapi.json")], swiftSettings: strict),
         .executableTarget(
             name: "tally",
             dependencies: [

@@ -108,9 +108,9 @@ public enum Metric: String, CaseIterable, Sendable {
         case .auditPending: Details(.gauge, "Counts that wait for the store, at the last audit.")
         case .auditDeadLettered:
             Details(.gauge, "Counts that the store refused and that were set aside, at the last audit.")
-        case .jobRuns: Details(.counter, "Runs of each scheduled job, by outcome.", by: "job", "outcome")
+        case .jobRuns: Details(.counter, "Runs of each scheduled job, by outcome.", by: "cron_job", "outcome")
         case .jobSkippedTicks:
-            Details(.counter, "Times at which a job was due and still busy with the run before.", by: "job")
+            Details(.counter, "Times at which a job was due and still busy with the run before.", by: "cron_job")
         case .buildInfo: Details(.gauge, "Always 1; the labels say what is running.", by: "version", "swift")
         case .processMemory: Details(.gauge, "Resident memory.")
         case .processCPU: Details(.counter, "Processor time, user and system.")

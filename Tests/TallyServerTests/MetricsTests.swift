@@ -59,7 +59,7 @@ extension EndToEnd {
             #expect(try await TestConnection.once(port: tally.port, .GET, Self.track + "A").status == 200)
             try await eventually("a flush") { try await tally.metrics().value("tally_flush_counts_total") == 1 }
             let samples = try await tally.metrics()
-            let runs = samples.value("tally_job_runs_total", ["job": "flush", "outcome": "done"])
+            let runs = samples.value("tally_job_runs_total", ["cron_job": "flush", "outcome": "done"])
             #expect(try #require(runs) >= 1)
             #expect(try #require(samples.value("tally_flush_duration_seconds_count")) >= 1)
             let age =

@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 
 /// Where programs lie.
 public enum Executable {

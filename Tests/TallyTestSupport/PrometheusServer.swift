@@ -7,14 +7,17 @@ public final class PrometheusServer: Sendable {
     private let port: Int
 
     /// Starts it and waits until it answers.
-    /// - Parameter target: the port that it scrapes, every second.
-    public static func start(scraping target: Int) async throws -> PrometheusServer {
+    /// - Parameters:
+    ///   - target: the port that it scrapes, every second.
+    ///   - rules: the path of a file of rules, evaluated as often.
+    public static func start(scraping target: Int, rules: String? = nil) async throws -> PrometheusServer {
         let executable = try Executable.find(
             variable: "PROMETHEUS", candidates: ["prometheus"],
             advice: "Run the tests with `make test`, which installs it, or run: apt-get install prometheus")
         let folder = try TemporaryDirectory("prometheus")
         let configuration = """
-            global: {scrape_interval: 1s, scrape_timeout: 1s}
+            global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
+            rule_files: [\(rules.map { "\"\($0)\"" } ?? "")]
             scrape_configs:
               - job_name: tally
                 static_configs: [{targets: ["127.0.0.1:\(target)"]}]
@@ -39,6 +42,24 @@ public final class PrometheusServer: Sendable {
         self.process = process
         self.folder = folder
         self.port = port
+    }
+
+    /// A rule as Prometheus has read it.
+    public struct Rule: Sendable {
+        public let name: String
+        public let expression: String
+        /// `ok` once it was evaluated.
+        public let health: String
+    }
+
+    public func rules() async throws -> [Rule] {
+        let response = try await TestConnection.once(port: self.port, .GET, "/api/v1/rules")
+        let groups = try response.json()["data"]?["groups"]?.array ?? []
+        return groups.flatMap { $0["rules"]?.array ?? [] }.map { rule in
+            Rule(
+                name: rule["name"]?.string ?? "", expression: rule["query"]?.string ?? "",
+                health: rule["health"]?.string ?? "")
+        }
     }
 
     /// The values that an expression has now, one for each series.

@@ -27,7 +27,7 @@ struct ReadController {
     }
 
     /// With an ETag; 304 where the caller has the same already (RFC 9110, section 13.1.2).
-    private static func cacheable(_ request: Request, type: String, body: [UInt8]) -> Response {
+    static func cacheable(_ request: Request, type: String, body: [UInt8]) -> Response {
         let tag = EntityTag.of(body)
         let headers: HTTPFields = [
             .contentType: type, .eTag: tag, .cacheControl: "no-cache", .vary: "Accept",

@@ -18,7 +18,7 @@ enum Routes {
         let open: [(String, Handler)] = [("/livez", health.livez), ("/readyz", health.readyz)]
         let guarded: [(String, Handler)] = [
             ("/get-metric", read.getMetric), ("/clients", read.clients), ("/audit", books.audit),
-            ("/metrics", measured.metrics),
+            ("/metrics", measured.metrics), ("/openapi.json", OpenAPIController().document),
         ]
 
         let router = Router(context: ReadContext.self, options: [.autoGenerateHeadEndpoints])

@@ -48,7 +48,7 @@ struct ResponseCache {
             headers = "Content-Type: application/json\r\nCache-Control: no-store\r\n"
             let word = accepted > 0 ? "counted" : "duplicate"
             body = Array(#"{"status":"\#(word)","accepted":\#(accepted),"duplicates":\#(duplicates)}"#.utf8)
-        case .problem(let problem):
+        case .problem(let problem), .problemToHead(let problem):
             status = "\(problem.status) \(problem.title)"
             headers = "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n"
             if let seconds = problem.retryAfterSeconds { headers += "Retry-After: \(seconds)\r\n" }
@@ -74,6 +74,7 @@ struct ResponseCache {
         }
         var buffer = ByteBufferAllocator().buffer(capacity: 160 + headers.utf8.count + body.count)
         buffer.writeString("HTTP/1.1 \(status)\r\nDate: \(self.date)\r\n\(headers)\r\n")
+        if case .problemToHead = response { return buffer }
         buffer.writeBytes(body)
         return buffer
     }

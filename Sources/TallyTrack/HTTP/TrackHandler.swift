@@ -278,7 +278,12 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let decision = self.decide(head)
         guard case .allowed(let address) = decision else {
             let detail = decision.refusal.map { "\($0) (TRACK_ALLOWED_IPS)" } ?? "not allowed"
-            return self.refuse(request, Problem(status: 403, detail: detail), address: decision.seen)
+            let problem = Problem(status: 403, detail: detail)
+            guard head.method != .HEAD else {
+                self.loop.logRefusal(problem, address: decision.seen)
+                return self.answer(request, .problemToHead(problem))
+            }
+            return self.refuse(request, problem, address: decision.seen)
         }
         switch head.method {
         case .GET, .POST: break

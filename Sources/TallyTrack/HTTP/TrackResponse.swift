@@ -11,6 +11,8 @@ enum TrackResponse {
     indirect case problem(Problem)
     /// 503, from bytes that are kept ready: there may be very many of them.
     case overloaded
+    /// The same to HEAD: no body (RFC 9110, section 9.3.2), or it would be taken for the next answer.
+    indirect case problemToHead(Problem)
     /// HEAD: what GET would say, without counting and without a body.
     case head
     /// OPTIONS: the methods.
