@@ -84,10 +84,20 @@ final class RedisConnection {
     func send(
         _ arguments: [String], within timeout: TimeAmount, completion: @escaping RedisChannelHandler.Completion
     ) {
+        self.send(arguments.map { Array($0.utf8) }, within: timeout, completion: completion)
+    }
+
+    /// The same with arguments that are bytes.
+    func send(
+        _ arguments: [[UInt8]], within timeout: TimeAmount, completion: @escaping RedisChannelHandler.Completion
+    ) {
         let timer = self.channel.eventLoop.assumeIsolated().scheduleTask(in: timeout) { [channel] in
             channel.close(promise: nil)
         }
-        self.send(arguments) { result in
+        var command = self.channel.allocator.buffer(capacity: 256)
+        command.writeRESPArray(count: arguments.count)
+        for argument in arguments { command.writeRESPBulk(argument) }
+        self.send(command) { result in
             timer.cancel()
             completion(result)
         }
@@ -109,12 +119,15 @@ final class RedisConnection {
             steps.append(
                 (
                     ["AUTH"] + (endpoint.user.map { [$0] } ?? []) + [password],
-                    "check the user and password in REDIS_URL"
+                    "check the user and password in \(endpoint.setting)"
                 ))
         }
         // SELECT 0 changes nothing, but its answer tells a Redis that wants a password from one that does not.
         steps.append(
-            (["SELECT", String(endpoint.database)], "check the password and the database number in REDIS_URL"))
+            (
+                ["SELECT", String(endpoint.database)],
+                "check the password and the database number in \(endpoint.setting)"
+            ))
         self.run(steps[...], endpoint, completion)
     }
 
@@ -148,7 +161,7 @@ final class RedisConnection {
     private static func cannotConnect(_ endpoint: RedisEndpoint, _ error: any Error) -> BufferError {
         BufferError(
             .unavailable,
-            "cannot reach Redis at \(endpoint): \(Self.reason(error)); check that it runs, and REDIS_URL")
+            "cannot reach Redis at \(endpoint): \(Self.reason(error)); check that it runs, and \(endpoint.setting)")
     }
 
     private static func reason(_ error: any Error) -> String {

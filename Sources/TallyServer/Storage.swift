@@ -4,8 +4,8 @@ import NIOPosix
 import NIOSSL
 public import TallyConfig
 public import TallyCore
-import TallyMongo
-import TallyRedis
+public import TallyMongo
+public import TallyRedis
 import TallySQLite
 
 /// Where counts lie: the buffer that takes them, the store that keeps them, and what an earlier configuration left
@@ -24,7 +24,8 @@ public struct Storage: Sendable {
 
     private let database: EmbeddedDatabase?
     let redis: RedisBuffer?
-    let mongo: MongoStore?
+    /// The store, where it is on MongoDB.
+    public let mongo: MongoStore?
 
     /// Opens files and reads connection strings. Does not wait for Redis or MongoDB: either may be away.
     /// - Parameter opensSpool: true for the service; a command has no counts to take and makes no file.
@@ -103,7 +104,7 @@ public struct Storage: Sendable {
 
 extension RedisEndpoint {
     /// - Throws: `StartError` where the file of certificates cannot be used.
-    init(_ url: RedisURL, caFile: String?) throws {
+    public init(_ url: RedisURL, caFile: String?) throws {
         var tls: NIOSSLContext?
         if url.tls {
             var configuration = TLSConfiguration.makeClientConfiguration()
