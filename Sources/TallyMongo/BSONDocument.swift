@@ -68,6 +68,8 @@ enum BSONValue: Sendable {
     case date(Int64)
     case null
     case integer(Int64)
+    /// 12 bytes.
+    case objectID([UInt8])
     case other(UInt8)
 
     /// A whole number, whichever of BSON's number types holds it; nil for anything else.
@@ -120,6 +122,7 @@ private struct BSONReader {
         case .null: return .null
         case .int32: return .integer(Int64(try self.integer(as: Int32.self)))
         case .int64: return .integer(try self.integer(as: Int64.self))
+        case .objectID: return .objectID(Array(try self.take(12)))
         case nil:
             try self.skip(type)
             return .other(type)
@@ -130,7 +133,6 @@ private struct BSONReader {
     private mutating func skip(_ type: UInt8) throws(BSONFault) {
         switch type {
         case 0x06, 0x7F, 0xFF: break  // undefined, largest and smallest key
-        case 0x07: _ = try self.take(12)  // object ID
         case 0x11: _ = try self.take(8)  // timestamp
         case 0x13: _ = try self.take(16)  // decimal
         case 0x05: _ = try self.take(Int(try self.integer(as: Int32.self)) + 1)  // binary, with its subtype

@@ -26,9 +26,11 @@ final class MongoDriver: Sendable {
     /// Makes the pool and starts its monitors; connects to nothing yet. A `mongodb+srv://` address is looked up in the
     /// DNS, which blocks.
     /// - Throws: `StoreError`, where the connection string is not one.
-    init(uri text: String, logger: Logger) throws(StoreError) {
+    init(uri text: String, name: String = "MONGODB_URI", logger: Logger) throws(StoreError) {
         DriverLog.start(fallback: logger)
-        let uri = try DriverLog.collected(to: logger) { () throws(StoreError) in try MongoURI(text, logger: logger) }
+        let uri = try DriverLog.collected(to: logger) { () throws(StoreError) in
+            try MongoURI(text, name: name, logger: logger)
+        }
         self.hosts = uri.hosts
         self.database = uri.database
         self.logger = logger

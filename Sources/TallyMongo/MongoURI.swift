@@ -15,14 +15,15 @@ final class MongoURI {
     /// Whether a write whose answer was lost may be sent again at once: `retryWrites`, else true.
     var retriesWrites: Bool { mongoc_uri_get_option_as_bool(self.pointer, MONGOC_URI_RETRYWRITES, true) }
 
+    /// - Parameter name: what names it to the user, for errors.
     /// - Throws: `StoreError` with the driver's words where the text is no connection string. Never with the password.
-    init(_ text: String, logger: Logger) throws(StoreError) {
+    init(_ text: String, name: String, logger: Logger) throws(StoreError) {
         var error = bson_error_t()
         guard let pointer = mongoc_uri_new_with_error(text, &error) else {
             let words = Self.withoutSecrets(MongoDriver.message(error), of: text)
             throw StoreError(
                 .refused,
-                "MONGODB_URI is not a connection string: \(words). "
+                "\(name) is not a connection string: \(words). "
                     + "Expected mongodb://[user:password@]host[:port][,host2…][/database][?options].")
         }
         self.pointer = pointer
@@ -32,7 +33,7 @@ final class MongoURI {
         if self.hosts.contains("@") {
             throw StoreError(
                 .refused,
-                "MONGODB_URI is not a connection string: it has an @ in the user or the password. Write it %40.")
+                "\(name) is not a connection string: it has an @ in the user or the password. Write it %40.")
         }
 
         let ignored: [String] = [
@@ -41,7 +42,7 @@ final class MongoURI {
         ].filter { mongoc_uri_has_option(pointer, $0) }
         if !ignored.isEmpty {
             logger.warning(
-                "MONGODB_URI sets options that tally sets itself; they are not used",
+                "\(name) sets options that tally sets itself; they are not used",
                 metadata: ["options": "\(ignored.joined(separator: ", "))"])
         }
         Self.setWriteConcern(of: pointer)

@@ -84,19 +84,29 @@ final class RedisConnection {
     func send(
         _ arguments: [String], within timeout: TimeAmount, completion: @escaping RedisChannelHandler.Completion
     ) {
+        self.send(arguments.map { Array($0.utf8) }, within: timeout, completion: completion)
+    }
+
+    /// The same with arguments that are bytes.
+    func send(
+        _ arguments: [[UInt8]], within timeout: TimeAmount, completion: @escaping RedisChannelHandler.Completion
+    ) {
         var isLate = false
         let timer = self.channel.eventLoop.assumeIsolated().scheduleTask(in: timeout) { [channel] in
             isLate = true
             channel.close(promise: nil)
         }
-        self.send(arguments) { [peer = self.handler.peer] result in
+        var command = self.channel.allocator.buffer(capacity: 256)
+        command.writeRESPArray(count: arguments.count)
+        for argument in arguments { command.writeRESPBulk(argument) }
+        self.send(command) { [peer = self.handler.peer] result in
             timer.cancel()
             guard isLate else { return completion(result) }
             let seconds = timeout.nanoseconds / 1_000_000_000
             completion(
                 .failure(
                     BufferError(
-                        .unavailable, "Redis at \(peer) gave no answer to \(arguments[0]) within \(seconds) s")))
+                        .unavailable, "Redis at \(peer) gave no answer to \(String(decoding: arguments[0], as: UTF8.self)) within \(seconds) s")))
         }
     }
 
@@ -116,12 +126,15 @@ final class RedisConnection {
             steps.append(
                 (
                     ["AUTH"] + (endpoint.user.map { [$0] } ?? []) + [password],
-                    "check the user and password in REDIS_URL"
+                    "check the user and password in \(endpoint.setting)"
                 ))
         }
         // SELECT 0 changes nothing, but its answer tells a Redis that wants a password from one that does not.
         steps.append(
-            (["SELECT", String(endpoint.database)], "check the password and the database number in REDIS_URL"))
+            (
+                ["SELECT", String(endpoint.database)],
+                "check the password and the database number in \(endpoint.setting)"
+            ))
         self.run(steps[...], endpoint, completion)
     }
 
@@ -155,7 +168,7 @@ final class RedisConnection {
     private static func cannotConnect(_ endpoint: RedisEndpoint, _ error: any Error) -> BufferError {
         BufferError(
             .unavailable,
-            "cannot reach Redis at \(endpoint): \(Self.reason(error)); check that it runs, and REDIS_URL")
+            "cannot reach Redis at \(endpoint): \(Self.reason(error)); check that it runs, and \(endpoint.setting)")
     }
 
     private static func reason(_ error: any Error) -> String {

@@ -9,6 +9,8 @@ public struct RedisEndpoint: Sendable, CustomStringConvertible {
     public var database: Int
     /// Set for `rediss://`.
     public var tls: NIOSSLContext?
+    /// What names it to the user, for errors.
+    public var setting = "REDIS_URL"
 
     public init(
         host: String, port: Int = 6379, user: String? = nil, password: String? = nil, database: Int = 0,

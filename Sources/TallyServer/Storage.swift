@@ -4,8 +4,8 @@ import NIOPosix
 import NIOSSL
 public import TallyConfig
 public import TallyCore
-import TallyMongo
-import TallyRedis
+public import TallyMongo
+public import TallyRedis
 import TallySQLite
 
 /// How full the spool is.
@@ -32,7 +32,8 @@ public struct Storage: Sendable {
     /// What of its room the spool takes; nothing of none, where there is no spool.
     let spoolUse: @Sendable () async throws -> SpoolUse
     let redis: RedisBuffer?
-    let mongo: MongoStore?
+    /// The store, where it is on MongoDB.
+    public let mongo: MongoStore?
 
     /// Opens files and reads connection strings. Does not wait for Redis or MongoDB: either may be away.
     /// - Parameter opensSpool: true for the service; a command has no counts to take and makes no file.
@@ -117,7 +118,7 @@ public struct Storage: Sendable {
 
 extension RedisEndpoint {
     /// - Throws: `StartError` where the file of certificates cannot be used.
-    init(_ url: RedisURL, caFile: String?) throws {
+    public init(_ url: RedisURL, caFile: String?) throws {
         var tls: NIOSSLContext?
         if url.tls {
             var configuration = TLSConfiguration.makeClientConfiguration()

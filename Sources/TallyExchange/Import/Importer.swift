@@ -25,10 +25,10 @@ public struct Importer: Sendable {
         self.now = now
     }
 
-    /// - Parameter kind: where the records come from; it stands in the ledger in the place of a buffer.
-    /// - Throws: `StoreError`.
-    public func standing(of epoch: Epoch, kind: String) async throws -> Standing {
-        let entries = try await self.store.ledger()
+    /// - Parameters:
+    ///   - kind: where the records come from; it stands in the ledger in the place of a buffer.
+    ///   - entries: the store's ledger.
+    public func standing(of epoch: Epoch, kind: String, in entries: [StoreLedgerEntry]) -> Standing {
         let own = entries.first { $0.epoch == epoch }
         return Standing(
             batches: own?.lastNumber ?? 0, total: own?.total ?? 0, isDone: own?.isClosed ?? false,

@@ -5,7 +5,7 @@ import TallyServer
 
 struct Import: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Add counts from a file to the store, once however often it is repeated.",
+        abstract: "Add counts from a file, or from the Node service, to the store, once however often it is repeated.",
         discussion: """
             Takes what tally export writes: CSV whose first line names the columns clientName, testID, variation, event,
             hour and count, in any order, or lines of JSON with these keys. Without an event it is a view; without an hour
@@ -16,19 +16,32 @@ struct Import: AsyncParsableCommand {
             stopped; one that is done already adds nothing. The same records in the same order are the same import, be
             they CSV or JSON, unless --label tells them apart.
 
+            With --from-node it takes over what the Node service counted, which tally succeeds: its MongoDB collections,
+            one for each client with one document for each test, and with --node-redis what is still in its Redis keys.
+            Let the callers use tally first, then stop the Node service: while it flushes, a count may stand in both.
+            Nothing is written there. A client is taken over once; where its counts have changed since, that is said and
+            nothing is added.
+
             Examples:
               tally import acme.csv --dry-run
               tally import acme.csv
               tally import counts.ndjson --client acme-test
+              tally import --from-node --node-mongodb mongodb://127.0.0.1:27017/abtests --dry-run
+              tally import --from-node --node-mongodb mongodb://127.0.0.1:27017/abtests --node-redis redis://127.0.0.1:6379
             """)
 
-    @Argument(help: ArgumentHelp("The file.", valueName: "file"), completion: .file()) var file: String
-    @Option(help: ArgumentHelp("Whose counts they are, whatever the file says.", valueName: "name"))
+    @Argument(help: ArgumentHelp("The file.", valueName: "file"), completion: .file()) var file: String?
+    @Option(
+        help: ArgumentHelp(
+            "Whose counts they are, whatever the file says; of the Node service, the one client to take.",
+            valueName: "name"))
     var client: String?
     @Option(help: ArgumentHelp("Tells apart what is counted although it was before.", valueName: "text"))
     var label = ""
     @Flag(help: "Say what would be added, and change nothing.") var dryRun = false
-    @Flag(help: "Go on although another import was left unfinished.") var force = false
+    @Flag(help: "Go on although another import is unfinished, or without what cannot be taken from the Node service.")
+    var force = false
+    @OptionGroup(title: "The Node service") var node: NodeOptions
     @OptionGroup var options: SettingOptions
 
     /// In the ledger of epochs, in the place of a buffer.
@@ -36,16 +49,37 @@ struct Import: AsyncParsableCommand {
 
     func validate() throws {
         if let client { try validateClient(client) }
+        guard self.file != nil || self.node.fromNode else {
+            throw ValidationError("name a file, or say --from-node")
+        }
+        guard self.file == nil || !self.node.fromNode else {
+            throw ValidationError("name a file or say --from-node, not both")
+        }
     }
 
     func run() async throws {
+        if let file { try await self.run(file) } else { try await self.takeOver() }
+    }
+
+    private func takeOver() async throws {
+        try await reporting {
+            try await withStorage(self.options) { storage in
+                try await NodeImport(
+                    options: self.node, client: self.client, isDryRun: self.dryRun, force: self.force, storage: storage
+                ).run()
+            }
+        }
+    }
+
+    private func run(_ file: String) async throws {
         try await reporting {
             let client = self.client.map { Name($0) }
-            let survey = try RecordSurvey.read(self.file, client: client, label: self.label)
-            guard survey.records > 0 else { return print("\(self.file) holds no record") }
+            let survey = try RecordSurvey.read(file, client: client, label: self.label)
+            guard survey.records > 0 else { return print("\(file) holds no record") }
             try await withStorage(self.options) { storage in
                 let importer = Importer(store: storage.store, now: Timestamp.now)
-                let standing = try await importer.standing(of: survey.epoch, kind: Self.kind)
+                let standing = importer.standing(
+                    of: survey.epoch, kind: Self.kind, in: try await storage.store.ledger())
                 if standing.isDone {
                     return print(
                         "was imported before, \(survey.words): nothing was added. "
@@ -62,7 +96,7 @@ struct Import: AsyncParsableCommand {
                 if self.dryRun { return print("would add \(survey.words); nothing was changed") }
                 let progress = ProgressLine()
                 do {
-                    try await importer.run(self.file, client: client, survey, standing, kind: Self.kind) { total in
+                    try await importer.run(file, client: client, survey, standing, kind: Self.kind) { total in
                         progress.show(
                             "\(Quantity.grouped(total)) of \(Quantity.of(survey.total, "count")), "
                                 + Percent.text(Double(total) / Double(survey.total)))
