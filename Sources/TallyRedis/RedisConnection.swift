@@ -106,7 +106,9 @@ final class RedisConnection {
             completion(
                 .failure(
                     BufferError(
-                        .unavailable, "Redis at \(peer) gave no answer to \(String(decoding: arguments[0], as: UTF8.self)) within \(seconds) s")))
+                        .unavailable,
+                        "Redis at \(peer) gave no answer to \(String(decoding: arguments[0], as: UTF8.self)) within \(seconds) s"
+                    )))
         }
     }
 

@@ -31,8 +31,9 @@ extension EndToEnd {
             let rules = Self.folder.appendingPathComponent("prometheus/tally.rules.yml").path
             let prometheus = try await PrometheusServer.start(scraping: tally.port, rules: rules)
             try await eventually(within: .seconds(30), "a scrape, and the rules to be evaluated") {
-                try await prometheus.query("tally_job_runs_total").count > 0
-                    && prometheus.rules().allSatisfy { $0.health == "ok" }
+                let runs = try await prometheus.query("tally_job_runs_total")
+                let rules = try await prometheus.rules()
+                return !runs.isEmpty && rules.allSatisfy { $0.health == "ok" }
             }
             let alerts = try await prometheus.rules()
             #expect(alerts.count >= 10)
