@@ -3,7 +3,7 @@ import TallyMongo
 import TallyTestSupport
 import Testing
 
-@Suite("Adding batches to MongoDB")
+@Suite("Adding batches to MongoDB", .serverLogs)
 struct CountingTests {
     @Test("a new client's document has the shape that scripts rely on, in 64-bit integers")
     func shape() async throws {

@@ -3,7 +3,7 @@ import TallyMongo
 import TallyTestSupport
 import Testing
 
-@Suite("Dead letters")
+@Suite("Dead letters", .serverLogs)
 struct DeadLetterTests {
     /// A document that takes no counts until `mend`.
     private func breakDocument(_ database: Database, _ client: String = "acme", _ test: String = "broken") async throws

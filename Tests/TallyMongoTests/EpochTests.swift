@@ -3,7 +3,7 @@ import TallyMongo
 import TallyTestSupport
 import Testing
 
-@Suite("Epochs and their marks")
+@Suite("Epochs and their marks", .serverLogs)
 struct EpochTests {
     @Test("two buffers' batches of one document are counted side by side")
     func interleaved() async throws {

@@ -3,7 +3,7 @@ import TallyMongo
 import TallyTestSupport
 import Testing
 
-@Suite("When MongoDB fails")
+@Suite("When MongoDB fails", .serverLogs)
 struct FailureTests {
     @Test(
         "a connection string that is none is refused in words, without the password",

@@ -3,7 +3,7 @@ import TallyMongo
 import TallyTestSupport
 import Testing
 
-@Suite("Counting a batch once")
+@Suite("Counting a batch once", .serverLogs)
 struct OnceTests {
     @Test("a batch that is applied again changes nothing")
     func again() async throws {

@@ -3,7 +3,7 @@ import TallyMongo
 import TallyTestSupport
 import Testing
 
-@Suite("Reading from MongoDB")
+@Suite("Reading from MongoDB", .serverLogs)
 struct ReadingTests {
     @Test("a client that nothing was flushed for has no numbers; an unknown test gives an empty list")
     func unknown() async throws {

@@ -7,7 +7,7 @@ import Testing
 @testable import TallyRedis
 
 /// What is waited for, so that neither a torn file nor a store that ran ahead can make a count wrong.
-@Suite struct DurabilityTests {
+@Suite(.serverLogs) struct DurabilityTests {
     private func buffer(_ redis: RedisServer) -> RedisBuffer {
         RedisBuffer(
             endpoint: RedisEndpoint(host: "127.0.0.1", port: redis.port), keyPrefix: "tally", bounds: .standard,

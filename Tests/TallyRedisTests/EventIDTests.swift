@@ -7,7 +7,7 @@ import Testing
 @testable import TallyRedis
 
 /// What `track.lua` does about event IDs, against a real Redis.
-@Suite struct EventIDTests {
+@Suite(.serverLogs) struct EventIDTests {
     private typealias Lane = RedisBufferTests.Lane
 
     private func buffer(

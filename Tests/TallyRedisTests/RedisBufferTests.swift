@@ -8,7 +8,7 @@ import Testing
 @testable import TallyRedis
 
 /// The scripts, against a real Redis.
-@Suite struct RedisBufferTests {
+@Suite(.serverLogs) struct RedisBufferTests {
     private static let group = MultiThreadedEventLoopGroup.singleton
 
     private func buffer(

@@ -43,6 +43,7 @@ public final class ServerProcess: Sendable {
         // concurrency pool come and go. Hence one thread that stays.
         let child = try await Self.spawner.runIfActive { try spawn.run() }
         AtExit.end(child)
+        ServerLogs.started?.add(logFile)
         return ServerProcess(executable: path, arguments: arguments, logFile: logFile, child: child)
     }
 

@@ -3,7 +3,7 @@ import TallyTestSupport
 import Testing
 
 /// A server is away for long. This is mostly waiting, so these run beside each other and beside `Attacks`.
-@Suite struct Outages {
+@Suite(.serverLogs) struct Outages {
     @Test(
         "MongoDB is away for many flushes: counting does not notice, and everything arrives",
         arguments: 0..<Torture.rounds(full: 3, short: 1))
