@@ -1,7 +1,7 @@
 /// Finds what was probably meant.
-enum Nearest {
+package enum Nearest {
     /// The candidate with the least edit distance, the first of several; nil where none is within the limit.
-    static func name(to text: String, among candidates: [String], within limit: Int) -> String? {
+    package static func name(to text: String, among candidates: [String], within limit: Int) -> String? {
         var best: (name: String, distance: Int)?
         for candidate in candidates {
             let distance = editDistance(Array(text.utf8), Array(candidate.utf8))

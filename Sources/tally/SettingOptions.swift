@@ -12,7 +12,7 @@ import Darwin
 /// The settings as flags, the same for every command. The table of settings is TallyConfig's; a flag is the key in
 /// lower case with hyphens.
 struct SettingOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Read this file instead of .env.", valueName: "path"))
+    @Option(help: ArgumentHelp("Read this file instead of .env.", valueName: "path"), completion: .file())
     var envFile: String?
 
     @Option(help: "Where to listen.") var host: String?
@@ -21,7 +21,7 @@ struct SettingOptions: ParsableArguments {
     @Option(name: .customLong("redis-ca-file"), help: "Certificates to trust for rediss://.") var redisCAFile: String?
     @Option(help: "What every key in Redis begins with.") var redisKeyPrefix: String?
     @Option(name: .customLong("mongodb-uri"), help: "Store; without it, embedded.") var mongoDBURI: String?
-    @Option(help: "Folder of the embedded files.") var dataDir: String?
+    @Option(help: "Folder of the embedded files.", completion: .directory) var dataDir: String?
     @Option(name: .customLong("spool-max-mb"), help: "How large the spool may grow.") var spoolMaxMB: String?
     @Option(help: "When to flush: crontab fields, UTC.") var flushSchedule: String?
     @Option(name: .customLong("track-allowed-ips"), help: "Who may call /track.") var trackAllowedIPs: String?

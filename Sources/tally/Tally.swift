@@ -12,12 +12,20 @@ struct Tally: AsyncParsableCommand {
             Without a command, tally serves. Settings come from flags, the environment and a file named .env, in this
             order; `tally config` shows what holds and where it comes from.
 
+            Examples:
+              tally
+              tally --port 9000 --data-dir /var/lib/tally
+              tally metrics acme
+              tally help import
+
             Exit codes: 0 done, 1 a check failed, 64 usage, 69 a server cannot be reached, 78 configuration.
             """,
         version: Self.version,
-        subcommands: [
-            Serve.self, Flush.self, Metrics.self, Clients.self, Check.self, Audit.self, Config.self, Healthcheck.self,
-            IP.self, Backup.self, Restore.self, Export.self, Import.self,
+        groupedSubcommands: [
+            CommandGroup(name: "The service", subcommands: [Serve.self, Flush.self, Healthcheck.self]),
+            CommandGroup(name: "Numbers", subcommands: [Metrics.self, Clients.self, Export.self, Import.self]),
+            CommandGroup(name: "Checks", subcommands: [Check.self, Audit.self, Config.self, IP.self]),
+            CommandGroup(name: "Data and shell", subcommands: [Backup.self, Restore.self, Completions.self]),
         ],
         defaultSubcommand: Serve.self)
 }

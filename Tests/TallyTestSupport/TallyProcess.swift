@@ -145,25 +145,34 @@ public final class TallyProcess: Sendable {
             arguments, environment: Self.environment(self.settings), directory: self.folder.url, within: limit)
     }
 
-    /// Runs another command of the program on a terminal (that of script(1)) of so many columns.
+    /// Runs another command of the program with the same settings, on a terminal of so many columns.
     /// - Parameter settings: environment variables on top of those of the service.
     public func runOnTerminal(
-        _ arguments: [String], columns: Int, settings: [String: String] = [:], within limit: Duration = .seconds(60)
+        _ arguments: [String], columns: Int, settings: [String: String] = [:]
     ) async throws -> (exit: ServerProcess.Exit, output: String) {
-        let words = ([self.executable] + arguments).map { "'\($0.replacingOccurrences(of: "'", with: #"'\''"#))'" }
+        let words = (["tally"] + arguments).map { "'\($0.replacingOccurrences(of: "'", with: #"'\''"#))'" }
+        return try await self.shell(
+            words.joined(separator: " "), settings: self.settings.merging(settings) { $1 }, columns: columns)
+    }
+
+    /// Runs a line of a shell where the service works, with `tally` on the PATH and no settings but these, so that
+    /// commands find what they would find there. It comes to its end within a minute.
+    /// - Parameter columns: of the terminal that it runs on; nil for none.
+    public func shell(
+        _ line: String, settings: [String: String], columns: Int? = nil
+    ) async throws -> (exit: ServerProcess.Exit, output: String) {
+        var environment = Self.environment(settings).merging(["TERM": "xterm", "SHELL": "/bin/sh"]) { $1 }
+        let folder = URL(fileURLWithPath: self.executable).deletingLastPathComponent().path
+        environment["PATH"] = "\(folder):\(environment["PATH"] ?? "/usr/bin:/bin")"
+        let command =
+            columns.map { ["script", "--quiet", "--return", "--command", "stty cols \($0); \(line)", "/dev/null"] }
+            ?? ["sh", "-c", line]
         let process = try await ServerProcess.start(
-            "script",
-            [
-                "--quiet", "--return", "--command", "stty cols \(columns); exec \(words.joined(separator: " "))",
-                "/dev/null",
-            ],
-            environment: Self.environment(self.settings).merging(["TERM": "xterm", "SHELL": "/bin/sh"]) { $1 }
-                .merging(settings) { $1 },
-            directory: self.folder.url,
-            logFile: self.folder.url.appendingPathComponent("terminal-\(UUID().uuidString).log"))
-        let exit = try await process.waitUntilExit(within: limit)
+            command[0], Array(command.dropFirst()), environment: environment, directory: self.folder.url,
+            logFile: self.folder.url.appendingPathComponent("shell-\(UUID().uuidString).log"))
+        let exit = try await process.waitUntilExit(within: .seconds(60))
         // A terminal ends its lines with both characters.
-        return (exit, process.log.replacingOccurrences(of: "\r\n", with: "\n"))
+        return (exit, columns == nil ? process.log : process.log.replacingOccurrences(of: "\r\n", with: "\n"))
     }
 
     /// Starts another command of the program with the same settings, for tests that freeze or kill it.

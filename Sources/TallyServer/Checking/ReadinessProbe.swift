@@ -1,3 +1,8 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -46,7 +51,8 @@ public enum ReadinessProbe {
             .whenFailure { error in
                 promise.fail(
                     StartError(
-                        .unavailable, "nothing answers at \(target) port \(port): is the service running? \(error)"))
+                        .unavailable,
+                        "nothing answers at \(target) port \(port) (\(Self.reason(error))): is the service running?"))
             }
         defer { timer.cancel() }
         return try await promise.futureResult.get()
@@ -56,6 +62,15 @@ public enum ReadinessProbe {
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.certificateVerification = .none
         return try NIOSSLContext(configuration: configuration)
+    }
+
+    private static func reason(_ error: any Error) -> String {
+        switch error {
+        case let error as NIOConnectionError:
+            error.connectionErrors.first.map { self.reason($0.error) } ?? "the name \(error.host) cannot be resolved"
+        case let error as IOError: String(cString: strerror(error.errnoCode))
+        default: "\(error)"
+        }
     }
 
     /// `0.0.0.0` and `::` can be listened on, not connected to.

@@ -5,7 +5,11 @@ import TallyServer
 
 struct IP: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ip", abstract: "Questions about who may call.", subcommands: [Explain.self])
+        commandName: "ip", abstract: "Questions about who may call.",
+        discussion: """
+            Example:
+              tally ip explain 203.0.113.9
+            """, subcommands: [Explain.self])
 
     struct Explain: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

@@ -12,7 +12,16 @@ struct Serve: AsyncParsableCommand {
               tally serve --port 9000 --redis-url redis://127.0.0.1:6379 --mongodb-uri mongodb://127.0.0.1:27017/tally
             """)
 
+    /// What stands where a command would, since this one is meant where none is named.
+    @Argument(help: .hidden) var words: [String] = []
     @OptionGroup var options: SettingOptions
+
+    func validate() throws {
+        guard let word = self.words.first else { return }
+        let names = Tally.configuration.subcommands.map { $0._commandName }
+        let near = Nearest.name(to: word, among: names, within: 2).map { "did you mean tally \($0)? " } ?? ""
+        throw ValidationError("there is no command \"\(word)\"; \(near)tally --help lists all")
+    }
 
     func run() async throws {
         try await reporting {

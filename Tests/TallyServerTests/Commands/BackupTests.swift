@@ -140,6 +140,55 @@ extension EndToEnd {
             #expect(try self.mode(of: target.path) == 0o600)
         }
 
+        @Test("a restore that is killed while it writes leaves the old data or the new, whole")
+        func killed() async throws {
+            let deployment = try await Deployment.start(.embedded)
+            let tally = try await TallyProcess.start(deployment.settings(flush: Deployment.never))
+            try await self.count(100, seed: 85, into: Ledger(), tally)
+            let old = deployment.folder.url.appendingPathComponent("old.sqlite").path
+            let copy = deployment.folder.url.appendingPathComponent("copy.sqlite").path
+            for file in [old, copy] { #expect(try await tally.run(["backup", file]).exit == .code(0)) }
+            try await tally.kill()
+            // Enough to write that it can be met at it.
+            let rows: Int64 = 300_000
+            try await DatabaseQueue(path: copy).write { db in
+                try db.execute(
+                    sql: """
+                        INSERT INTO store_counts (client, test, event, variation, count)
+                        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+                        SELECT 'acme', 'a test with a name that takes some room ' || i, 'view', 'B', 1 FROM n
+                        """, arguments: [rows])
+            }
+            let target = deployment.dataDirectory().appendingPathComponent("tally.sqlite").path
+            var wasInterrupted = false
+            for _ in 0..<20 where !wasInterrupted {
+                let restore = try await tally.start(["restore", copy, "--force"])
+                // Its journal is there from the first page that is written to the commit.
+                while restore.isRunning, !FileManager.default.fileExists(atPath: target + "-journal") {
+                    await Task.yield()
+                }
+                restore.kill()
+                try await restore.waitUntilExit()
+                wasInterrupted = FileManager.default.fileExists(atPath: target + "-journal")
+
+                let (counted, waiting, check) = try await DatabaseQueue(path: target).read { db in
+                    (
+                        try Int64.fetchOne(db, sql: "SELECT coalesce(sum(count), 0) FROM store_counts"),
+                        try Int64.fetchOne(db, sql: "SELECT sum(count) FROM counts"),
+                        try String.fetchOne(db, sql: "PRAGMA integrity_check")
+                    )
+                }
+                #expect(check == "ok" && waiting == 100)
+                #expect(wasInterrupted ? counted == 0 : counted == 0 || counted == rows)
+                if counted == rows { #expect(try await tally.run(["restore", old, "--force"]).exit == .code(0)) }
+                for name in try FileManager.default.contentsOfDirectory(atPath: deployment.dataDirectory().path)
+                where name.contains(".before-restore-") {
+                    try FileManager.default.removeItem(at: deployment.dataDirectory().appendingPathComponent(name))
+                }
+            }
+            #expect(wasInterrupted)
+        }
+
         private func count(_ counts: Int, seed: UInt64, into ledger: Ledger, _ tally: TallyProcess) async throws {
             let traffic = TrafficGenerator(
                 .init(seed: seed, connections: 4, counts: counts, counters: 40, itemsPerBatch: 5), ledger: ledger)
