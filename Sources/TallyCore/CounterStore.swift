@@ -10,7 +10,8 @@ public protocol CounterStore: Sendable {
     /// - Throws: `StoreError`. The batch may then have been applied in part; apply it again.
     func apply(_ batch: SealedBatch, pace: FlushPace) async throws
 
-    /// Records that no batch of this epoch will ever come again.
+    /// Records that no batch of this epoch will ever come again, as far as the buffer knows; one that comes all the same,
+    /// since the buffer was put back to an older copy and then forward again, is applied like any other.
     /// - Throws: `StoreError`.
     func close(_ epoch: Epoch) async throws
 

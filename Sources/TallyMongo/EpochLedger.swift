@@ -1,9 +1,11 @@
 import Logging
 import TallyCore
 
-/// What the ledger says of one epoch.
+/// What the ledger says of one epoch, or of one part of an epoch.
 struct EpochRecord: Sendable, Equatable {
     let epoch: Epoch
+    /// The buffer's epoch that this one continues; nil for that itself.
+    let continues: Epoch?
     /// `redis`, `embedded`, `spool`.
     let buffer: String
     /// From 1, in the order in which the store first met the epochs, without gaps.
@@ -32,7 +34,17 @@ struct EpochHorizon: Sendable, Equatable {
 }
 
 /// The store's record of every buffer's epochs, in `tally.epochs`:
-/// `{_id: "<16 hexadecimal digits>", ordinal, buffer, openedAt, lastNumber, total, closedAt}`.
+/// `{_id: "<16 hexadecimal digits>", ordinal, buffer, openedAt, begun, lastNumber, total, closedAt, continues}`.
+///
+/// **An epoch is closed only while no batch of it is begun and unfinished** (`begun` above `lastNumber`), and a batch is
+/// begun only while its epoch is open. So what was applied of a closed epoch is finished up to `lastNumber`, on every
+/// document, and nothing beyond it has touched any. That is what pruning marks stands on.
+///
+/// **A batch beyond the end of a closed epoch** comes from a buffer that was put back to an older copy, in which the epoch
+/// was ended, and then forward to a newer one, in which it had gone further. It is counted nowhere yet: a count that was
+/// taken while the epoch had n sealed batches is in the batch n + 1 of whatever copy has it. But the documents' marks of
+/// the epoch may be pruned, under a floor. So it is applied under an epoch of its own, the *continuation*, with an ordinal
+/// of its own, in which numbers go on.
 ///
 /// It is read before every batch and nothing of it is kept in memory, so that a store that was restored from a backup
 /// under a running tally is met as it is. All of it goes through the majority: a record that is read cannot go away.
@@ -46,18 +58,68 @@ struct EpochLedger: Sendable {
     let driver: MongoDriver
     let logger: Logger
 
+    /// So often may an epoch be continued: each time a buffer goes back and forward again, which nobody does this often.
+    private static let maximumParts = 1_000
+
+    /// What a batch is to be applied under, with the batch recorded as begun; nil where it is finished.
+    /// - Throws: `StoreError`.
+    func begin(_ batch: SealedBatch) async throws(StoreError) -> OpenEpoch? {
+        var epoch = batch.id.epoch
+        var previous: EpochRecord?
+        for _ in 1...Self.maximumParts {
+            let open = try await self.open(epoch, buffer: batch.buffer, at: batch.sealedAt, continuing: previous)
+            guard batch.id.number > open.record.lastNumber else { return nil }
+            if open.record.isClosed {
+                previous = open.record
+                epoch = epoch.continuation
+            } else if try await self.recordBegin(of: batch.id.number, in: epoch) {
+                if let previous {
+                    self.logger.warning(
+                        """
+                        a batch comes after its epoch had ended: its buffer was put back to an older copy, and then \
+                        forward to a newer one. Its counts were in no copy that has been flushed; they are counted now
+                        """,
+                        metadata: [
+                            "batch": "\(batch.id)", "counts": "\(batch.total)", "endedAt": "\(previous.lastNumber)",
+                            "continuedAs": "\(epoch)",
+                        ])
+                }
+                return open
+            }
+            // Else it was closed since it was read.
+        }
+        throw StoreError(
+            .malformed,
+            "MongoDB at \(self.driver.hosts): the epoch of batch \(batch.id) was closed and continued "
+                + "\(Self.maximumParts) times. The batch stays pending; look at \(Self.collection).")
+    }
+
+    /// - Returns: false where the epoch is closed.
+    private func recordBegin(of number: Int64, in epoch: Epoch) async throws(StoreError) -> Bool {
+        try await self.driver.run { connection throws(MongoError) in
+            try connection.update(Self.collection, attempted: "record a batch as begun") {
+                $0.document("q") {
+                    $0.string("_id", epoch.description)
+                    $0.document("closedAt") { $0.bool("$exists", false) }
+                }
+                $0.document("u") { $0.document("$max") { $0.int64("begun", number) } }
+            } > 0
+        }
+    }
+
     /// The epoch's record, made where there is none yet, with the dead letters and the horizon that held when it was
     /// read.
-    /// - Throws: `StoreError`.
-    func open(
-        _ epoch: Epoch, buffer: String, at secondsSince1970: Int64
+    /// - Parameter previous: the record that it continues.
+    private func open(
+        _ epoch: Epoch, buffer: String, at secondsSince1970: Int64, continuing previous: EpochRecord?
     ) async throws(StoreError) -> OpenEpoch {
         // Each attempt fails only where another registration succeeded meanwhile, or where a new primary does not yet
         // know what the majority has; a few are plenty.
         for attempt in 1...20 {
             if let found = try await self.find(epoch) { return found }
             try await self.driver.run { connection throws(MongoError) in
-                try Self.register(epoch, buffer: buffer, at: secondsSince1970, with: connection)
+                try Self.register(
+                    epoch, buffer: buffer, at: secondsSince1970, continuing: previous, with: connection)
             }
             if attempt > 2 { try? await Task.sleep(for: .milliseconds(25 * attempt)) }
         }
@@ -85,31 +147,54 @@ struct EpochLedger: Sendable {
         }
     }
 
-    /// Records that the epoch is over. Does nothing where it is already, or where nothing was ever applied of it.
+    /// Records that the epoch is over, or the last part of it. Does nothing where it is already, where nothing was ever
+    /// applied of it, or where a batch is begun and not finished: then this end is that of an older copy of the buffer, and
+    /// the one that the batch came from has an end of its own. (Should that one never come back, the epoch stays open, and
+    /// no marks of later epochs are pruned.)
     /// - Throws: `StoreError`.
     func close(_ epoch: Epoch) async throws(StoreError) {
         try await self.driver.run { connection throws(MongoError) in
-            _ = try connection.update(Self.collection, attempted: "record an epoch as closed") {
-                $0.document("q") {
-                    $0.string("_id", epoch.description)
-                    $0.document("closedAt") { $0.bool("$exists", false) }
+            var part = epoch
+            for _ in 1...Self.maximumParts {
+                let attempted = "record an epoch as closed"
+                let closed = try connection.update(Self.collection, attempted: attempted) {
+                    $0.document("q") {
+                        $0.string("_id", part.description)
+                        $0.document("closedAt") { $0.bool("$exists", false) }
+                        $0.document("$expr") {
+                            $0.array("$lte") {
+                                $0.string("$begun")  // Below every number where there is none.
+                                $0.string("$lastNumber")
+                            }
+                        }
+                    }
+                    $0.document("u") { $0.document("$currentDate") { $0.bool("closedAt", true) } }
                 }
-                $0.document("u") { $0.document("$currentDate") { $0.bool("closedAt", true) } }
+                guard closed == 0 else { return }
+                let found = try connection.aggregate(Self.collection, attempted: attempted) {
+                    $0.document { $0.document("$match") { $0.string("_id", part.description) } }
+                }
+                guard let document = found.first, try EpochRecord(document).isClosed else { return }
+                part = part.continuation
             }
         }
     }
 
-    /// All epochs, with what of their totals waits as dead letters.
+    /// All epochs as the buffers know them, each with its continuations, and with what of their totals waits as dead
+    /// letters.
     /// - Throws: `StoreError`.
     func entries() async throws(StoreError) -> [StoreLedgerEntry] {
         try await self.driver.run { connection throws(MongoError) in
             let documents = try connection.aggregate(Self.collection, attempted: "read the epochs") { _ in }
             let records = try documents.map { document throws(MongoError) in try EpochRecord(document) }
             let letters = try DeadLetters.sums(connection)
-            return records.map { record in
+            return Dictionary(grouping: records) { $0.continues ?? $0.epoch }.map { epoch, parts in
                 StoreLedgerEntry(
-                    epoch: record.epoch, buffer: record.buffer, lastNumber: record.lastNumber, total: record.total,
-                    deadLettered: letters[record.epoch]?.total(upTo: record.lastNumber) ?? 0, isClosed: record.isClosed)
+                    epoch: epoch, buffer: parts[0].buffer, lastNumber: parts.reduce(0) { max($0, $1.lastNumber) },
+                    total: parts.reduce(0) { $0 + $1.total },
+                    deadLettered: parts.reduce(0) {
+                        $0 + (letters[$1.epoch]?.total(upTo: $1.lastNumber) ?? 0)
+                    }, isClosed: parts.allSatisfy(\.isClosed))
             }
         }
     }
@@ -148,7 +233,8 @@ struct EpochLedger: Sendable {
 
     /// Inserts the epoch with the next ordinal. Does nothing where somebody else was first with either.
     private static func register(
-        _ epoch: Epoch, buffer: String, at secondsSince1970: Int64, with connection: borrowing MongoConnection
+        _ epoch: Epoch, buffer: String, at secondsSince1970: Int64, continuing previous: EpochRecord?,
+        with connection: borrowing MongoConnection
     ) throws(MongoError) {
         let attempted = "register a new epoch"
         let index = BSONWriter.document {
@@ -175,8 +261,9 @@ struct EpochLedger: Sendable {
                     $0.int64("ordinal", ordinal + 1)
                     $0.string("buffer", buffer)
                     $0.date("openedAt", secondsSince1970: secondsSince1970)
-                    $0.int64("lastNumber", 0)
+                    $0.int64("lastNumber", previous?.lastNumber ?? 0)
                     $0.int64("total", 0)
+                    if let previous { $0.string("continues", (previous.continues ?? previous.epoch).description) }
                 }
             }
         }
@@ -185,6 +272,11 @@ struct EpochLedger: Sendable {
             throw MongoError(.server, code: fault.code, message: fault.message, attempted: attempted)
         }
     }
+}
+
+extension Epoch {
+    /// Under which is applied what comes of this epoch after it was closed. No buffer draws it, as far as chance goes.
+    var continuation: Epoch { Epoch(self.value &+ 1) }
 }
 
 extension EpochRecord {
@@ -196,6 +288,11 @@ extension EpochRecord {
                 let total = try document.value("total")?.wholeNumber
             else { throw BSONFault(what: "a record lacks its epoch, ordinal, lastNumber or total") }
             self.epoch = epoch
+            if case .string(let root) = try document.value("continues") {
+                self.continues = Epoch(root)
+            } else {
+                self.continues = nil
+            }
             self.buffer = try document.string("buffer")
             self.ordinal = ordinal
             self.lastNumber = lastNumber

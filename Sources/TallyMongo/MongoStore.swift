@@ -44,18 +44,8 @@ public final class MongoStore: CounterStore {
     public func shutdown() async { await self.driver.shutdown() }
 
     public func apply(_ batch: SealedBatch, pace: FlushPace) async throws {
-        let epoch = try await self.epochs.open(batch.id.epoch, buffer: batch.buffer, at: batch.sealedAt)
+        guard let epoch = try await self.epochs.begin(batch) else { return }
         let record = epoch.record
-        guard batch.id.number > record.lastNumber else { return }
-        if record.isClosed {
-            // Every batch of the epoch was finished before it was closed, so numbers beyond the last one cannot be.
-            // Marks may be pruned already: applying it could count twice, dropping it could lose it.
-            throw StoreError(
-                .malformed,
-                "MongoDB at \(self.driver.hosts): batch \(batch.id) comes after its epoch was closed at batch "
-                    + "\(record.lastNumber). The batch stays pending. Was MongoDB restored from a backup? "
-                    + "Look at \(EpochLedger.collection) before going on.")
-        }
         if batch.id.number > record.lastNumber + 1 {
             self.logger.warning(
                 "batches of this epoch are missing from the store, and their counts: was it restored from a backup?",
@@ -65,10 +55,10 @@ public final class MongoStore: CounterStore {
                 ])
         }
         let update = CountUpdate(
-            batch: batch.id, ordinal: record.ordinal, horizon: epoch.horizon, hour: batch.hour, sealedAt: batch.sealedAt
-        )
+            batch: BatchID(epoch: record.epoch, number: batch.id.number), ordinal: record.ordinal,
+            horizon: epoch.horizon, hour: batch.hour, sealedAt: batch.sealedAt)
         try await self.writer.write(batch.documents, as: update, behind: epoch.waiting.documents, pace: pace)
-        try await self.epochs.finish(batch.id, total: batch.total)
+        try await self.epochs.finish(update.batch, total: batch.total)
     }
 
     public func ledger() async throws -> [StoreLedgerEntry] { try await self.epochs.entries() }

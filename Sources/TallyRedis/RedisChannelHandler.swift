@@ -13,7 +13,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
     private var reader = RESPReader()
     private var waiting: Deque<Completion> = []
     private var failure: BufferError?
-    private let peer: String
+    /// Host and port, for errors.
+    let peer: String
     /// Called once, when the connection is gone.
     var onClose: ((BufferError) -> Void)?
 

@@ -54,16 +54,7 @@ final class RedisClient: Sendable {
             switch result {
             case .failure(let error): promise.fail(error)
             case .success(let connection):
-                let timer = self.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
-                    promise.fail(
-                        BufferError(
-                            .unavailable,
-                            "Redis at \(session.endpoint) gave no answer to \(arguments[0]) within \(timeout.nanoseconds / 1_000_000_000) s"
-                        ))
-                    connection.close()
-                }
-                connection.send(arguments) { result in
-                    timer.cancel()
+                connection.send(arguments, within: timeout) { result in
                     switch result {
                     case .failure(let error): promise.fail(error)
                     case .success(.error(let message)):

@@ -80,16 +80,23 @@ final class RedisConnection {
     }
 
     /// Sends a command and closes the connection where no answer comes in time: the peer may be frozen, or the host gone.
-    /// The completion then gets `.unavailable`.
+    /// The completion then gets `.unavailable`, which says so.
     func send(
         _ arguments: [String], within timeout: TimeAmount, completion: @escaping RedisChannelHandler.Completion
     ) {
+        var isLate = false
         let timer = self.channel.eventLoop.assumeIsolated().scheduleTask(in: timeout) { [channel] in
+            isLate = true
             channel.close(promise: nil)
         }
-        self.send(arguments) { result in
+        self.send(arguments) { [peer = self.handler.peer] result in
             timer.cancel()
-            completion(result)
+            guard isLate else { return completion(result) }
+            let seconds = timeout.nanoseconds / 1_000_000_000
+            completion(
+                .failure(
+                    BufferError(
+                        .unavailable, "Redis at \(peer) gave no answer to \(arguments[0]) within \(seconds) s")))
         }
     }
 

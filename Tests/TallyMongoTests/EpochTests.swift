@@ -65,18 +65,48 @@ struct EpochTests {
         }
     }
 
-    @Test("a batch beyond a closed epoch's last one stays pending, and the operator is told")
+    @Test("batches that come after their epoch was closed are counted once, with marks pruned or not, and it is said")
     func beyondTheEnd() async throws {
         let database = try await Database.fresh()
-        let epoch = Epoch.random()
-        try await database.withStore { store in
-            try await store.apply(batch(epoch, 1, [counts("acme", "cta", [("A", 1)])]))
+        let log = LogRecorder()
+        let (epoch, next) = (Epoch.random(), Epoch.random())
+        let document = [counts("acme", "cta", [("A", 1)]), counts("acme", "idle", [("A", 1)])]
+        try await database.withStore(logger: log.logger) { store in
+            try await store.apply(batch(epoch, 1, document))
             try await store.close(epoch)
-            let failure = await #expect(throws: StoreError.self) {
-                try await store.apply(batch(epoch, 2, [counts("acme", "cta", [("A", 1)])]))
-            }
-            #expect(failure?.code == .malformed)
-            #expect(try await store.metrics(client: "acme", test: nil)?.tests.first?.total == 1)
+            // Prunes the marks of one document.
+            try await store.apply(batch(next, 1, [counts("acme", "cta", [("A", 1)])]))
+            for _ in 1...2 { for number in 1...3 { try await store.apply(batch(epoch, Int64(number), document)) } }
+            #expect(try await store.metrics(client: "acme", test: nil)?.tests.map(\.total) == [4, 3])
+            // The end comes again, is that of the continuation, and may be passed like the first.
+            try await store.close(epoch)
+            for _ in 1...2 { for number in 2...4 { try await store.apply(batch(epoch, Int64(number), document)) } }
+            #expect(try await store.metrics(client: "acme", test: nil)?.tests.map(\.total) == [5, 4])
+            // For the audit it is one epoch.
+            let entry = try #require(try await store.ledger().first { $0.epoch == epoch })
+            #expect(entry.lastNumber == 4 && entry.total == 8 && !entry.isClosed)
+            #expect(try await store.ledger().count == 2)
+        }
+        let warnings = log.lines.filter { $0.contains("after its epoch had ended") }
+        #expect(warnings.count == 3, "\(log.lines)")
+    }
+
+    @Test("an epoch is not closed while a batch of it is begun and not finished, so a late end does no harm")
+    func closedWhileBegun() async throws {
+        let database = try await Database.fresh()
+        let epoch = Epoch.random()
+        let document = [counts("acme", "cta", [("A", 1)])]
+        try await database.withStore { store in
+            for number in 1...2 { try await store.apply(batch(epoch, Int64(number), document)) }
+            // As when the second batch has reached its documents, and its flusher goes no further.
+            try await database.change(
+                "tally.epochs", id: .string(epoch.description), ["$set": ["lastNumber": .int64(1)]])
+            try await store.close(epoch)
+            #expect(try await database.epoch(epoch)?["closedAt"] == nil)
+            try await store.apply(batch(epoch, 2, document))
+            #expect(try await store.metrics(client: "acme", test: nil)?.tests.first?.total == 2)
+            try await store.close(epoch)
+            #expect(try await database.epoch(epoch)?["closedAt"] != nil)
         }
     }
 

@@ -292,6 +292,47 @@ import Testing
         await buffer.shutdown()
     }
 
+    @Test(
+        "data that come in by replication under standing connections end the epoch before a count goes into them"
+    )
+    func exchanged() async throws {
+        // Data are sent at once.
+        let options = ["--repl-diskless-sync-delay", "0"]
+        let redis = try await RedisServer.start(extra: options)
+        let other = try await RedisServer.start(extra: options)
+        let buffer = self.buffer(redis)
+        let (idle, busy) = (try await Lane(buffer), try await Lane(buffer))
+        _ = try self.verdicts(await idle.send([[("acme/cta/B/view", 1)]]))
+        let old = try #require(try await redis.command(["HGET", "{tally}:meta", "epoch"]).text.flatMap { Epoch($0) })
+        let copy = try redis.snapshotData()
+        _ = try self.verdicts(await busy.send([[("acme/cta/B/view", 1)]]))
+        try await buffer.seal()
+        let first = BatchID(epoch: old, number: 1)
+        #expect(try await buffer.read(first)?.total == 2)
+
+        try await other.terminate()
+        try other.restoreData(from: copy)
+        try await other.restart()
+        try await redis.takeOver(dataOf: other)
+        #expect(try await redis.command(["HGET", "{tally}:meta", "epoch"]).text == old.description)
+        #expect(try await redis.command(["HGET", "{tally}:live", "total"]).text == "1")
+        // This lane is at the number at which the copy knows it. The batch that it could go into is flushed by now.
+        _ = try self.verdicts(await idle.send([[("acme/cta/B/view", 5)]]))
+        #expect(try await buffer.pending() == [.batch(first), .epochClosed(old)])
+        #expect(try await buffer.read(first)?.total == 1)
+        #expect(try await redis.command(["HGET", "{tally}:live", "total"]).text == "5")
+
+        // And where the flush is the first that comes, and seals.
+        try await redis.takeOver(dataOf: other)
+        try await buffer.seal()
+        #expect(try await buffer.pending() == [.batch(first)])
+        _ = try self.verdicts(await idle.send([[("acme/cta/B/view", 7)]]))
+        #expect(try await buffer.pending() == [.batch(first), .epochClosed(old)])
+        #expect(try await redis.command(["HGET", "{tally}:live", "total"]).text == "7")
+        for lane in [idle, busy] { try await lane.close() }
+        await buffer.shutdown()
+    }
+
     @Test("a prefix belongs to one store, and another deployment is refused with what to do")
     func ownership() async throws {
         let redis = try await RedisServer.start()

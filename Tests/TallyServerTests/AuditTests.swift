@@ -131,7 +131,7 @@ extension EndToEnd {
             #expect((books["restored"]?.integer ?? 0) + (books["others"]?["accepted"]?.integer ?? 0) >= 3, "\(books)")
         }
 
-        @Test("the command exits 69 where a server cannot be reached, and GET /audit answers 503")
+        @Test("where a server cannot be reached the command exits 69, and GET /audit says so, with 200")
         func unreachable() async throws {
             let deployment = try await Deployment.start(.redis)
             let redis = try #require(deployment.redis)
@@ -139,9 +139,25 @@ extension EndToEnd {
             try await redis.terminate()
             #expect(try await tally.run(["audit"]).exit == .code(69))
             let response = try await TestConnection.once(port: tally.port, .GET, "/audit")
-            #expect(response.status == 503)
-            #expect(response.header("content-type") == "application/problem+json")
+            #expect(response.status == 200)
+            let books = try response.json()
+            #expect(books["balanced"] == .bool(false))
+            #expect(books["unreadable"]?["part"]?.string == "buffer")
+            #expect(books["unreadable"]?["reason"]?.string?.contains("cannot reach Redis") == true, "\(books)")
             try await redis.restart()
+        }
+
+        @Test("where the store cannot be reached GET /audit says so, with 200")
+        func storeUnreachable() async throws {
+            let tally = try await TallyProcess.start([
+                "MONGODB_URI": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=300",
+                "FLUSH_SCHEDULE": Deployment.never,
+            ])
+            let response = try await TestConnection.once(port: tally.port, .GET, "/audit")
+            #expect(response.status == 200)
+            let books = try response.json()
+            #expect(books["balanced"] == .bool(false))
+            #expect(books["unreadable"]?["part"]?.string == "store", "\(books)")
         }
 
         @Test("the books are for those who may read")

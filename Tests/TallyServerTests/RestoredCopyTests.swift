@@ -8,6 +8,37 @@ extension EndToEnd {
     /// what was counted between the copy and its return, and not flushed, went with the disk. What becomes of Redis then
     /// is tried in `TallyTortureTests`.
     @Suite struct RestoredCopies {
+        @Test(
+            "Redis goes back to an older copy, and then forward to a newer one of the same epoch: nothing waits, all is counted"
+        )
+        func backAndForward() async throws {
+            let deployment = try await Deployment.start(.redisAndMongoDB)
+            let redis = try #require(deployment.redis)
+            let tally = try await TallyProcess.start(deployment.settings(flush: Deployment.never))
+            let kept = Ledger()
+
+            // Copied while it runs and is quiet, so that its epoch goes on.
+            try await self.count(700, seed: 61, into: kept, tally)
+            let older = try redis.snapshotData()
+            try await self.count(700, seed: 62, into: kept, tally)
+            try await deployment.flush(tally)
+            try await self.count(700, seed: 63, into: kept, tally)
+            let newer = try redis.snapshotData()
+
+            // The flush ends the epoch in the store, at its first batch.
+            for (copy, seed) in [(older, UInt64(64)), (newer, 65)] {
+                try await redis.kill()
+                try redis.restoreData(from: copy)
+                try await redis.restart()
+                try await self.count(700, seed: seed, into: kept, tally)
+                try await deployment.flush(tally)
+            }
+            #expect(try await self.violations(kept, Ledger(), deployment, tally) == [])
+            #expect(try await redis.command(["LLEN", "{tally}:pending"]).integer == 0)
+            let (exit, books) = try await tally.run(["audit"])
+            #expect(exit == .code(0), "\(books)")
+        }
+
         @Test("the embedded buffer is put back to an older copy between flushes to MongoDB")
         func embeddedRestored() async throws {
             let deployment = try await Deployment.start(.mongoDB)

@@ -39,7 +39,7 @@ public final class Deployment: Sendable {
                 try await MongoServer.shared()
             }
         self.replicaSet = replicaSet
-        self.database = self.mongo?.uniqueDatabase() ?? "test"
+        self.database = (self.mongo ?? replicaSet?.members.first)?.uniqueDatabase() ?? "test"
         self.folder = try TemporaryDirectory("deployment")
     }
 
@@ -97,6 +97,18 @@ public final class Deployment: Sendable {
         }
     }
 
+    /// The server that takes MongoDB's writes; nil without MongoDB.
+    public func mongoPrimary() async throws -> MongoServer? { try await self.replicaSet?.primary() ?? self.mongo }
+
+    /// How many batches the store's ledger has as begun, and as finished, over all epochs. With MongoDB alone.
+    public func batchesInLedger() async throws -> (begun: Int64, finished: Int64) {
+        guard let mongo = try await self.mongoPrimary() else { return (0, 0) }
+        return try await mongo.documents(database: self.database, collection: "tally.epochs").reduce(into: (0, 0)) {
+            $0.0 += $1["begun"]?.int64 ?? 0
+            $0.1 += $1["lastNumber"]?.int64 ?? 0
+        }
+    }
+
     /// Takes away the lock of a flusher that was killed, which would keep others waiting for half a minute.
     public func forgetFlushLock() async throws { try await self.redis?.command(["DEL", "{tally}:flush-lock"]) }
 
@@ -118,7 +130,7 @@ public final class Deployment: Sendable {
 
     /// What lies in MongoDB or SQLite, read without tally.
     public func countedInStore(clients: [Name]) async throws -> [Counter: Int64] {
-        guard let mongo = try await self.replicaSet?.primary() ?? self.mongo else { return try self.countedInFile() }
+        guard let mongo = try await self.mongoPrimary() else { return try self.countedInFile() }
         var counts: [Counter: Int64] = [:]
         for client in clients {
             let documents = try await mongo.documents(database: self.database, collection: client.string)

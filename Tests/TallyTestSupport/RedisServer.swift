@@ -169,6 +169,17 @@ public final class RedisServer: Sendable {
         try FileManager.default.copyItem(at: copy.url.appendingPathComponent("data"), to: self.directory)
     }
 
+    /// Takes over another server's data by replication, as a master that had been left behind does, and is its own master
+    /// again. Connections stand through all of it.
+    public func takeOver(dataOf other: RedisServer) async throws {
+        try await self.command(["REPLICAOF", "127.0.0.1", String(other.port)])
+        try await eventually(within: .seconds(60), "the data to be taken over", log: { self.log }) {
+            let info = try await self.command(["INFO", "replication"]).text ?? ""
+            return info.contains("master_link_status:up") && info.contains("master_sync_in_progress:0")
+        }
+        try await self.command(["REPLICAOF", "NO", "ONE"])
+    }
+
     /// The file to which Redis appends now, for tests that tear its end off. Nil without an append-only file.
     public var appendOnlyFile: URL? {
         let folder = self.directory.appendingPathComponent("appendonlydir")

@@ -4,7 +4,8 @@ public import TallyCore
 public struct Auditor: Sendable {
     private let buffers: [any CounterBuffer]
     private let store: any CounterStore
-    private let now: @Sendable () -> Int64
+    /// The time, in seconds since 1970.
+    public let now: @Sendable () -> Int64
 
     /// How often the books are read while a flush keeps moving batches between two looks, 5 s in all.
     private static let maximumReadings = 100

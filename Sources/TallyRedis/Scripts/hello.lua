@@ -1,4 +1,5 @@
--- Said first on every connection. Guarantees that a Redis that may have forgotten something counts under a new epoch.
+-- Said first on every connection, and again where track.lua answers TALLYSTALE. Guarantees that a Redis that may have
+-- forgotten something counts under a new epoch.
 --
 -- run_id changes with every start of the server, master_replid with every promotion. Where either is not the stored
 -- one, what is in memory may be older than what was acknowledged: batch numbers would repeat and mean something else.
@@ -15,8 +16,7 @@ local stored = redis.call('HMGET', meta, 'epoch', 'run_id', 'replid', 'owner', '
 if stored[4] and stored[4] ~= ARGV[3] then
   return redis.error_reply('TALLYOWNED ' .. stored[4])
 end
-local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+local run_id, replid = identity()
 if stored[1] and stored[2] == run_id and stored[3] == replid then
   return {stored[1], 'kept', stored[6] or ''}
 end

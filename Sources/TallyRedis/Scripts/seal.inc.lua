@@ -2,7 +2,8 @@
 --
 -- Keys, all under the one hash tag {prefix}, so that a script and a RENAMENX work on a cluster:
 --   meta                  hash: epoch, sequence (number of the last sealed batch), run_id, replid, owner, accepted
---                         (everything counted in this epoch, for the audit), rewrite
+--                         (everything counted in this epoch, for the audit), rewrite, looked (the tenth of a second, since
+--                         1970, in which track.lua last looked whose data this is)
 --   live                  hash: what is being counted. A field with tabs is a counter (client, test, variation,
 --                         event); `hour` and `total` describe it
 --   batch:<epoch>:<n>     hash: a sealed batch, as live was, with `sealed_at`
@@ -14,6 +15,13 @@
 --   seen:<0 to 5>         sets: event IDs that are remembered, as `client TAB ID`; each expires as a whole
 local base = ARGV[1]
 local meta = KEYS[1]
+
+-- This server's run_id and master_replid. The first changes with every start, the second whenever other data may have
+-- come in: with a promotion, or when a server that followed another one is on its own again.
+local function identity()
+  return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)'),
+    string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+end
 
 -- Closes the live hash under the epoch's next number. The rename, the entry in the list and the number are one
 -- transaction, since a script is. Nothing counted, nothing sealed.

@@ -1,7 +1,8 @@
 -- Applies one batch of a lane. Guarantees:
 --   * all of it at once, or none;
 --   * once: a number that the lane has already applied gets the verdicts that it got, and changes nothing;
---   * under the epoch that the sender knows, or not at all;
+--   * under the epoch that the sender knows, or not at all; and not into a data set that was exchanged under a standing
+--     connection, which nobody has greeted yet;
 --   * a unit that would pass a bound is refused as a whole, its neighbours are counted;
 --   * an entry with an event ID that is remembered is a duplicate, and not counted; that of a count is remembered with
 --     it, for as long as the sender says and at most a quarter longer;
@@ -19,8 +20,22 @@
 local FIRST = 11
 local MOST = 4503599627370496  -- 2^52: far below where a Lua number stops being exact
 
-if redis.call('HGET', meta, 'epoch') ~= ARGV[2] then
+local state = redis.call('HMGET', meta, 'epoch', 'replid', 'looked')
+if state[1] ~= ARGV[2] then
   return redis.error_reply('TALLYSTALE this epoch is over')
+end
+local time = redis.call('TIME')
+local now = time[1]
+-- An older data set of the same epoch, taken over by replication, keeps connections and lanes, so its numbers would mean
+-- two things. It shows in master_replid alone. Asking for that at every batch would cost more than counting it; but
+-- when it was asked last lies in the data, and is older there than this moment.
+local tenth = math.floor(now * 10 + time[2] / 100000)
+local looks = state[3] ~= tostring(tenth)
+if looks then
+  local _, replid = identity()
+  if state[2] ~= replid then
+    return redis.error_reply('TALLYSTALE this is another data set')
+  end
 end
 local lane = base .. 'lane:' .. ARGV[2] .. ':' .. ARGV[3]
 local number = tonumber(ARGV[4])
@@ -49,8 +64,6 @@ local fields = {'hour', 'total'}
 for i = 1, entries do
   fields[i + 2] = ARGV[FIRST + 2 * i - 2]
 end
-local time = redis.call('TIME')
-local now = time[1]
 local hour = math.floor(now / 3600)
 local live = base .. 'live'
 local values = redis.call('HMGET', live, unpack(fields))
@@ -82,6 +95,9 @@ if are_known and ARGV[10] == '' then
   writes[4] = total
   redis.call('HSET', live, unpack(writes))
   redis.call('HINCRBY', meta, 'accepted', total - total_before)
+  if looks then
+    redis.call('HSET', meta, 'looked', tenth)
+  end
   redis.call('SET', lane, ARGV[4] .. ' ', 'EX', 86400)
   return ''
 end
@@ -292,6 +308,9 @@ if #new_ids > 0 then
   if redis.call('PTTL', key) < window + GRACE then
     redis.call('PEXPIRE', key, window + GRACE)
   end
+end
+if looks then
+  redis.call('HSET', meta, 'looked', tenth)
 end
 local verdicts = table.concat(listed, ',')
 redis.call('SET', lane, ARGV[4] .. ' ' .. verdicts, 'EX', 86400)

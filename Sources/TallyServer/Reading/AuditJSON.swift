@@ -28,6 +28,19 @@ enum AuditJSON {
         return json.bytes
     }
 
+    /// Where the books cannot be read.
+    /// - Parameters:
+    ///   - part: `buffer` or `store`.
+    ///   - now: in seconds since 1970.
+    static func renderUnreadable(_ part: String, reason: String, at now: Int64) -> [UInt8] {
+        var json = JSONText()
+        json.raw(
+            #"{"balanced":false,"checkedAt":"\#(Timestamp.iso8601(now))","unreadable":{"part":"\#(part)","reason":"#)
+        json.string(reason)
+        json.raw("}}")
+        return json.bytes
+    }
+
     private static func write(_ sums: AuditSums, restored: Int64, to json: inout JSONText) {
         json.raw(
             #""accepted":\#(sums.accepted),"persisted":\#(sums.persisted),"pending":\#(sums.pending),"#

@@ -23,23 +23,33 @@ final class ModelStore: CounterStore, @unchecked Sendable {
     }
 
     func apply(_ batch: SealedBatch, pace: FlushPace) async throws {
-        let (entry, horizon) = try await self.open(batch.id.epoch, buffer: batch.buffer)
-        guard batch.id.number > entry.lastNumber else { return }
-        if entry.isClosed { throw StoreError(.malformed, "\(batch.id) comes after its epoch was closed") }
+        guard let (epoch, entry, horizon) = try await self.begin(batch) else { return }
         let update = CountUpdate(
-            batch: batch.id, ordinal: entry.ordinal, horizon: horizon, hour: batch.hour, sealedAt: batch.sealedAt)
-        if self.broken == .finishedBeforeWritten { try await self.finish(batch.id, total: batch.total) }
+            batch: BatchID(epoch: epoch, number: batch.id.number), ordinal: entry.ordinal, horizon: horizon,
+            hour: batch.hour, sealedAt: batch.sealedAt)
+        if self.broken == .finishedBeforeWritten { try await self.finish(update.batch, total: batch.total) }
         try await self.write(batch.documents, as: update)
-        try await self.finish(batch.id, total: batch.total)
+        try await self.finish(update.batch, total: batch.total)
     }
 
     func close(_ epoch: Epoch) async throws {
-        let term = try await self.begin()
-        if var entry = self.mongo.primary.epochs[epoch], !entry.isClosed {
-            entry.isClosed = true
-            self.mongo.put(epoch, entry)
+        var part = epoch
+        while true {
+            let term = try await self.begin()
+            var isClosed = false
+            if var entry = self.mongo.primary.epochs[part], !entry.isClosed,
+                entry.begun <= entry.lastNumber || self.broken == .closedWhileBegun
+            {
+                entry.isClosed = true
+                self.mongo.put(part, entry)
+                isClosed = true
+            }
+            try await self.acknowledge(term)
+            if isClosed { return }
+            _ = try await self.begin()
+            guard self.mongo.committed.epochs[part]?.isClosed == true else { return }
+            part = part.continuation
         }
-        try await self.acknowledge(term)
     }
 
     func recordFlush(at secondsSince1970: Int64) async throws {}
@@ -78,13 +88,50 @@ final class ModelStore: CounterStore, @unchecked Sendable {
 
     // MARK: The ledger of epochs
 
-    private func open(_ epoch: Epoch, buffer: String) async throws -> (MongoData.EpochEntry, EpochHorizon) {
+    private func begin(_ batch: SealedBatch) async throws -> (Epoch, MongoData.EpochEntry, EpochHorizon)? {
+        var epoch = batch.id.epoch
+        var previous: MongoData.EpochEntry?
+        while true {
+            let (entry, horizon) = try await self.open(epoch, buffer: batch.buffer, continuing: previous)
+            guard batch.id.number > entry.lastNumber else { return nil }
+            if entry.isClosed {
+                switch self.broken {
+                case .lateBatchRefused: throw StoreError(.malformed, "\(batch.id) comes after its epoch was closed")
+                case .lateBatchDropped: return nil
+                case .lateBatchInClosedEpoch: return (epoch, entry, horizon)
+                default: break
+                }
+                previous = entry
+                epoch = epoch.continuation
+            } else if try await self.recordBegin(of: batch.id.number, in: epoch) {
+                return (epoch, entry, horizon)
+            }
+        }
+    }
+
+    private func recordBegin(of number: Int64, in epoch: Epoch) async throws -> Bool {
+        let term = try await self.begin()
+        var isOpen = false
+        if var entry = self.mongo.primary.epochs[epoch], !entry.isClosed {
+            isOpen = true
+            entry.begun = max(entry.begun, number)
+            self.mongo.put(epoch, entry)
+        }
+        try await self.acknowledge(term)
+        return isOpen
+    }
+
+    private func open(
+        _ epoch: Epoch, buffer: String, continuing previous: MongoData.EpochEntry?
+    ) async throws -> (MongoData.EpochEntry, EpochHorizon) {
         for attempt in 1...20 {
             if let found = try await self.find(epoch) { return found }
             let latest = self.mongo.committed.epochs.values.map(\.ordinal).max() ?? 0
             let term = try await self.begin()
             // A key that is there already is no fault: it is looked for again.
-            _ = self.mongo.insert(epoch, MongoData.EpochEntry(ordinal: latest + 1, buffer: buffer))
+            _ = self.mongo.insert(
+                epoch,
+                MongoData.EpochEntry(ordinal: latest + 1, buffer: buffer, lastNumber: previous?.lastNumber ?? 0))
             try await self.acknowledge(term)
             if attempt > 2 { self.mongo.commitSome(self.chance) }
         }

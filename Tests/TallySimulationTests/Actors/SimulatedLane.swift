@@ -13,7 +13,6 @@ final class SimulatedLane {
     private var isScriptReloaded = false
     /// The epoch that a hello told, while the rewriting of Redis' file is waited for.
     private var epochAfterRewrite: UInt64?
-    private(set) var knownEpoch: UInt64 = 0
     /// Sent, and not settled.
     private(set) var underWay: [Request] = []
     private var gathered: [Request] = []
@@ -116,7 +115,7 @@ final class SimulatedLane {
             self.perform(self.state.scriptsLoaded(now: self.world.deadline))
         case .epoch(let epoch, let isRewritten):
             if isRewritten || self.world.broken == .fileNotRewritten {
-                self.greeted(epoch)
+                self.perform(self.state.greeted(epoch: Epoch(epoch), now: self.world.deadline))
             } else {
                 // Counts go to the spool until then.
                 self.epochAfterRewrite = epoch
@@ -128,7 +127,7 @@ final class SimulatedLane {
                 connection.requests.append(.rewrite)
             } else if let epoch = self.epochAfterRewrite {
                 self.epochAfterRewrite = nil
-                self.greeted(epoch)
+                self.perform(self.state.greeted(epoch: Epoch(epoch), now: self.world.deadline))
             }
         case .verdicts(let refused):
             let action = self.state.answered()
@@ -143,11 +142,6 @@ final class SimulatedLane {
             self.perform(self.state.refused(message))
         }
         self.sendNext()
-    }
-
-    private func greeted(_ epoch: UInt64) {
-        self.knownEpoch = epoch
-        self.perform(self.state.greeted(epoch: Epoch(epoch), now: self.world.deadline))
     }
 
     private func perform(_ action: LaneStateMachine.Action) {

@@ -19,6 +19,7 @@ struct MongoData {
     struct EpochEntry {
         let ordinal: Int64
         let buffer: String
+        var begun: Int64 = 0
         var lastNumber: Int64 = 0
         var total: Int64 = 0
         var isClosed = false
@@ -31,6 +32,19 @@ struct MongoData {
     var totals: [Int64] { self.sums(ofKind: 0) }
     /// For every counter the sum over all hours.
     var hours: [Int64] { self.sums(ofKind: 1) }
+
+    /// The last batch of an epoch that anything has come of, in the ledger or in a document, the epoch's continuations
+    /// included.
+    func lastNumber(of epoch: Epoch) -> Int64 {
+        var last: Int64 = 0
+        var part = epoch
+        while let entry = self.epochs[part] {
+            last = max(last, entry.lastNumber, entry.begun)
+            for document in self.documents.values { last = max(last, document.marks.numbers[part.description] ?? 0) }
+            part = part.continuation
+        }
+        return last
+    }
 
     private func sums(ofKind kind: Int) -> [Int64] {
         var sums = [Int64](repeating: 0, count: Catalog.counters)

@@ -36,10 +36,8 @@ final class ModelRedis {
     var isFull = false
 
     private var replica = BufferData()
-    /// Oldest first. Who went back to one does not go forward again to a later one: the store has closed the epoch at a
-    /// lower number by then and refuses what comes after it (docs/storage.md), until somebody looks.
+    /// Any of them may be put back at any time: an older one first, and a newer one of the same epoch after it.
     private(set) var copies: [BufferData] = []
-    private var copiesAtReplica = 0
 
     init(isAlwaysSynced: Bool, boundOnTests: Int, broken: Break?) {
         self.isAlwaysSynced = isAlwaysSynced
@@ -81,6 +79,10 @@ final class ModelRedis {
         if self.isFull { return .error("OOM command not allowed") }
         if self.data.epoch != epoch, self.broken != .epochUnchecked {
             return .error("TALLYSTALE this epoch is over")
+        }
+        // The real one looks when its data did not do so in this tenth of a second, which an exchange never beats.
+        if self.data.replID != self.replID, self.broken != .exchangeUnnoticed {
+            return .error("TALLYSTALE this is another data set")
         }
         let key = BufferData.LaneKey(epoch: epoch, id: id)
         if let lane = self.data.lanes[key] {
@@ -247,7 +249,6 @@ final class ModelRedis {
     /// The replica has caught up.
     func replicate() {
         self.replica = self.data
-        self.copiesAtReplica = self.copies.count
     }
 
     func copy() {
@@ -259,25 +260,19 @@ final class ModelRedis {
     /// The replica takes over with what it has.
     func promote() {
         self.endProcess()
-        self.copies.removeLast(self.copies.count - self.copiesAtReplica)
         self.replace(by: self.replica)
         self.isUp = true
     }
 
-    /// Another machine starts with an older copy of the file.
+    /// Another machine starts with a copy of the file.
     func restore(copy index: Int) {
         self.endProcess()
-        self.goBack(to: index)
+        self.replace(by: self.copies[index])
         self.isUp = true
     }
 
-    /// Takes over an older copy by replication while connections stand: only `master_replid` shows it.
-    func resynchronise(withCopy index: Int) { self.goBack(to: index) }
-
-    private func goBack(to index: Int) {
-        self.copies.removeLast(self.copies.count - index - 1)
-        self.replace(by: self.copies[index])
-    }
+    /// Takes over a copy by replication while connections stand: only `master_replid` shows it.
+    func resynchronise(withCopy index: Int) { self.replace(by: self.copies[index]) }
 
     /// The last replica leaves: nothing is forgotten, but `master_replid` changes.
     func loseReplica() { self.replID += 1 }

@@ -19,11 +19,7 @@ final class ModelSpool {
 
     func copy() { self.copies.append(self.data) }
 
-    /// Copies that are later than this one are not used any more, as in `ModelRedis`.
-    func restore(copy index: Int) {
-        self.copies.removeLast(self.copies.count - index - 1)
-        self.data = self.copies[index]
-    }
+    func restore(copy index: Int) { self.data = self.copies[index] }
 
     func count(_ request: Request, hour: Int64, newEpoch: () -> UInt64) {
         self.begin(newEpoch)

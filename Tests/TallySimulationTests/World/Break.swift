@@ -26,6 +26,8 @@ enum Break: String, CaseIterable, Sendable {
     case closedBeforeSealed
     /// Counting goes on before the file was written anew.
     case fileNotRewritten
+    /// Counts go into a data set that was exchanged under standing connections.
+    case exchangeUnnoticed
     /// The spool's file may be an old copy, and goes on in its epoch.
     case spoolEpochKept
 
@@ -56,6 +58,14 @@ enum Break: String, CaseIterable, Sendable {
     case orderedBulk
     /// A batch is recorded as finished before its documents are written.
     case finishedBeforeWritten
+    /// A batch that comes after its epoch was closed is refused, and all behind it waits.
+    case lateBatchRefused
+    /// It is taken for one that is finished.
+    case lateBatchDropped
+    /// It is applied under the closed epoch.
+    case lateBatchInClosedEpoch
+    /// An epoch is closed while a batch of it is being applied.
+    case closedWhileBegun
     /// Marks of epochs that are not over are removed, under a floor above them.
     case prunedWhileOpen
     /// Marks are removed without a floor.
@@ -69,7 +79,7 @@ enum Break: String, CaseIterable, Sendable {
         case .verdictsNotRepeated:
             profile.only([.breakConnection: 12])
             profile.boundOnTests = Catalog.tests - 1
-        case .epochUnchecked: profile.only([.resynchronise: 6, .copyRedis: 8, .loseReplica: 4, .breakConnection: 2])
+        case .epochUnchecked: profile.only([.resynchronise: 6, .copyRedis: 8, .breakConnection: 10, .deliverZombie: 5])
         case .sentAgainInNewEpoch: profile.only([.breakConnection: 6, .loseReplica: 8, .crash: 3])
         case .unknownTakenForRefused: profile.only([.breakConnection: 6, .loseReplica: 8, .crash: 3])
         case .answeredBeforeApplied: profile.only([.breakConnection: 8, .crash: 4])
@@ -77,11 +87,13 @@ enum Break: String, CaseIterable, Sendable {
         case .liveNotSealed: profile.only([.copyRedis: 6, .restoreRedis: 4])
         case .closedBeforeSealed: profile.only([.crash: 4])
         case .fileNotRewritten:
-            profile.only([.crashDuringCommand: 4, .crash: 8])
+            profile.only([.crashDuringCommand: 8, .crash: 6, .hour: 5])
             profile.tearPercent = 90
             profile.isAlwaysSynced = false
+            profile.steps = 320
             profile[.sync] = 3
             profile[.startFlush] = 10
+        case .exchangeUnnoticed: profile.only([.resynchronise: 5, .copyRedis: 8])
         case .spoolEpochKept:
             profile.only([.copySpool: 6, .restoreSpool: 10, .endInstance: 5, .crash: 5])
             profile[.startRedis] = 2
@@ -109,6 +121,19 @@ enum Break: String, CaseIterable, Sendable {
             profile.only([.failOver: 1])
             profile.statementFailurePercent = 15
         case .finishedBeforeWritten: profile.only([.killFlusher: 8, .failOver: 3])
+        case .lateBatchRefused, .lateBatchDropped, .lateBatchInClosedEpoch:
+            profile.only([.copyRedis: 8, .restoreRedis: 5, .hour: 3])
+            profile.instances = 1
+            profile.pausePercent = 5
+            profile.steps = 320
+            profile[.startFlush] = 15
+        case .closedWhileBegun:
+            // Batches that are applied in part, with copies of Redis before and after them.
+            profile.only([.copyRedis: 8, .restoreRedis: 5, .killFlusher: 4, .hour: 3])
+            profile.instances = 1
+            profile.statementFailurePercent = 20
+            profile.steps = 320
+            profile[.startFlush] = 12
         case .prunedWhileOpen: profile.only([.crash: 5, .loseReplica: 2])
         case .floorNotSet:
             profile.only([.loseReplica: 6, .freezeFlusher: 6, .hour: 2])

@@ -5,7 +5,7 @@ import TallyCore
 /// Every count is in the end counted once where its request was acknowledged, at most once where nobody knows, and not
 /// at all where it was refused. So A <= counted <= A + U for every counter. Where a buffer was put back to an earlier
 /// state, what it lost and the store had not yet is no longer promised: A is then what was flushed before, what the
-/// earlier state holds, and what was acknowledged after.
+/// earlier state holds, and what was acknowledged after; and, where it goes forward again, what the later state holds.
 final class Oracle {
     var requests: [Request] = []
     /// A buffer was replaced by an older copy of itself, or by a replica.
@@ -19,6 +19,22 @@ final class Oracle {
         for counter in 0..<Catalog.counters {
             self.forgotten[counter] |= before[counter] & ~after[counter] & ~Catalog.presence(totals[counter])
         }
+    }
+
+    /// A copy brings back what had been lost, to be counted: but for what is in a batch of a number of which anything was
+    /// flushed from another copy, since that batch is taken for the same.
+    func remember(_ data: BufferData, _ mongo: ModelMongo) {
+        func add(_ counts: BufferData.Counts, _ id: BatchID) {
+            let last = max(mongo.primary.lastNumber(of: id.epoch), mongo.committed.lastNumber(of: id.epoch))
+            guard id.number > last else { return }
+            for counter in 0..<Catalog.counters {
+                self.forgotten[counter] &= ~Catalog.presence(counts.values[counter])
+            }
+        }
+        for entry in data.pending {
+            if case .batch(let id) = entry, let counts = data.batches[id] { add(counts, id) }
+        }
+        if let live = data.live { add(live, BatchID(epoch: Epoch(data.epoch), number: data.sequence + 1)) }
     }
 
     func check(_ world: World) -> [String] {

@@ -65,6 +65,27 @@ struct Profile {
         self[.replicateSome] = max(self[.replicateSome], 1)
         if self[.restoreRedis] + self[.resynchronise] > 0 { self[.copyRedis] = max(self[.copyRedis], 1) }
         if self[.restoreSpool] > 0 { self[.copySpool] = max(self[.copySpool], 1) }
+        if chance.percent(25) { self.goBackAndForward() }
+    }
+
+    /// Some worlds are about copies that are put back one after the other, which takes an epoch that lasts and is flushed
+    /// in between.
+    private mutating func goBackAndForward() {
+        self.only([
+            .copyRedis: 8, .restoreRedis: 3, .resynchronise: 1, .copySpool: 2, .restoreSpool: 1, .endInstance: 1,
+            .hour: 3, .breakConnection: 1, .deliverZombie: 1, .killFlusher: 1, .freezeFlusher: 1, .failOver: 1,
+        ])
+        // Connections are soon back, so that more is counted in Redis than in the spool.
+        self[.connect] = 40
+        self[.deliverRequest] = 60
+        self[.deliverReply] = 60
+        self[.startFlush] = 30
+        self[.stepFlush] = 80
+        self.instances = 1
+        self.lanes = 1
+        self.pausePercent = min(self.pausePercent, 20)
+        self.statementFailurePercent *= 2
+        self.steps = 500
     }
 
     subscript(event: Event) -> Int {

@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import TallyCore
 import TallyTestSupport
 
 /// One run: instances, flushers, Redis and MongoDB, and chance, which decides what happens next.
@@ -75,10 +76,14 @@ final class World {
     var hour: Int64 { self.seconds / 3600 }
     var deadline: NIODeadline { .uptimeNanoseconds(UInt64(self.seconds) * 1_000_000_000) }
 
+    /// With room behind each for its continuations.
     func newEpoch() -> UInt64 {
-        self.lastEpoch += 1
+        self.lastEpoch += 1 << 32
         return self.lastEpoch
     }
+
+    /// Whether a buffer has drawn it; else it continues one.
+    func isDrawn(_ epoch: Epoch) -> Bool { epoch.value.isMultiple(of: 1 << 32) }
 
     func newLane() -> UInt64 {
         self.lastLane += 1
@@ -167,7 +172,7 @@ final class World {
                 self.redis.copy()
             }
         case .restoreRedis:
-            guard let index = self.some(Array(self.redis.copies.indices), where: { _ in true }) else { return }
+            guard let index = self.copyToPutBack() else { return }
             self.note("Redis is restored from a copy in epoch \(self.redis.copies[index].epoch)")
             self.forget { self.redis.restore(copy: index) }
         case .resynchronise: self.resynchronise()
@@ -264,6 +269,7 @@ final class World {
         let before = instance.spool.data.presence
         instance.spool.restore(copy: index)
         self.oracle.forget(before, keeping: copy.presence, self.mongo)
+        self.remember(copy)
         self.oracle.isRestored = true
     }
 
@@ -296,29 +302,46 @@ final class World {
         how()
         self.zombies = []
         self.oracle.forget(before, keeping: self.redis.data.presence, self.mongo)
+        self.remember(self.redis.data)
         self.oracle.isRestored = true
         self.endConnections()
     }
 
+    /// Any. But often one with batches of an epoch that was ended without them; or else, where there is none, an older copy
+    /// of the present epoch, of which the newest state is copied first, so that there will be.
+    private func copyToPutBack() -> Int? {
+        let copies = self.redis.copies
+        let isBeyondEnd = { (index: Int) in
+            let (copy, mongo) = (copies[index], self.mongo.committed)
+            let epoch = Epoch(copy.epoch)
+            let last = copy.sequence + (copy.live == nil ? 0 : 1)
+            return mongo.epochs[epoch]?.isClosed == true && last > mongo.lastNumber(of: epoch)
+        }
+        let isOfPresentEpoch = { (index: Int) in copies[index].epoch == self.redis.data.epoch }
+        if self.chance.percent(75) {
+            if let index = self.some(Array(copies.indices), where: isBeyondEnd) { return index }
+            if self.redis.isUp, let index = self.some(Array(copies.indices), where: isOfPresentEpoch) {
+                self.redis.copy()
+                return index
+            }
+        }
+        return self.some(Array(copies.indices), where: { _ in true })
+    }
+
+    /// What a newer copy brings back is promised again, where no flusher works on what an older copy had under its number.
+    private func remember(_ data: BufferData) {
+        guard !self.flushers.contains(where: \.isActive) else { return }
+        self.oracle.remember(data, self.mongo)
+    }
+
     private func resynchronise() {
-        let known = Set(self.instances.flatMap(\.lanes).map(\.knownEpoch))
-        // A data set of the same epoch that is put in place under standing connections shows itself to nobody.
-        guard self.redis.isUp,
-            let index = self.some(
-                Array(self.redis.copies.indices),
-                where: {
-                    let epoch = self.redis.copies[$0].epoch
-                    return epoch != self.redis.data.epoch && !known.contains(epoch)
-                })
-        else { return }
+        guard self.redis.isUp, let index = self.copyToPutBack() else { return }
         let copy = self.redis.copies[index]
-        self.zombies = []
         self.note("Redis takes over a copy in epoch \(copy.epoch)")
-        // Nor do flushers that were at work notice it: their connections say hello only when they are made.
-        for flusher in self.flushers { flusher.kill() }
         let before = self.redis.data.presence
         self.redis.resynchronise(withCopy: index)
         self.oracle.forget(before, keeping: copy.presence, self.mongo)
+        self.remember(copy)
         self.oracle.isRestored = true
     }
 
