@@ -2,7 +2,7 @@ import TallyCore
 import TallyTestSupport
 import Testing
 
-extension Attacks {
+extension ServerAttacks {
     @Suite struct RedisKills {
         @Test("redis-server is killed under traffic (appendfsync always), and nothing acknowledged is lost")
         func always() async throws {
@@ -59,14 +59,16 @@ extension Attacks {
 
         /// The store must not run ahead of Redis: what it has, and Redis has forgotten with its event IDs, would be counted
         /// again when its sender, who had no answer, sends it again.
-        @Test("what the store shows Redis still knows, with its event IDs, when the power goes (appendfsync everysec)")
+        @Test(
+            "what the store shows Redis still knows, with its event IDs, when the power goes (appendfsync everysec)",
+            .enabled(if: Torture.isFull, "each round takes several seconds; TALLY_TORTURE=1 runs them"))
         func storeIsNotAhead() async throws {
             let redis = try await RedisServer.start(appendfsync: .everysec, disk: .faulty)
             let disk = try #require(redis.disk)
             let deployment = try await Deployment.start(.redisAndMongoDB, redis: redis)
             let tally = try await TallyProcess.start(deployment.settings())
             var books = Books("power loss of Redis, everysec, all sent again", deployment)
-            for round in 0..<Torture.rounds(full: 20, short: 1) {
+            for round in 0..<20 {
                 var random = chance(books.attack, round)
                 // Whoever sends it twice sends the same, IDs included.
                 let plan = TrafficGenerator.Plan(
