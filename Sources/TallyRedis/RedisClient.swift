@@ -49,9 +49,7 @@ final class RedisClient: Sendable {
         }.get()
     }
 
-    private func send(
-        _ arguments: [String], timeout: TimeAmount, _ promise: EventLoopPromise<RESPValue>, isRepeated: Bool = false
-    ) {
+    private func send(_ arguments: [String], timeout: TimeAmount, _ promise: EventLoopPromise<RESPValue>) {
         self.withConnection { [session] result in
             switch result {
             case .failure(let error): promise.fail(error)
@@ -59,26 +57,15 @@ final class RedisClient: Sendable {
                 connection.send(arguments, within: timeout) { result in
                     switch result {
                     case .failure(let error): promise.fail(error)
-                    // The data set was exchanged, and nothing was done: once more, after a greeting.
-                    case .success(.error(let message)) where message.hasPrefix("TALLYSTALE") && !isRepeated:
-                        self.drop(connection)
-                        self.send(arguments, timeout: timeout, promise, isRepeated: true)
                     case .success(.error(let message)):
                         promise.fail(
                             BufferError(.refused, "Redis at \(session.endpoint) refused \(arguments[0]): \(message)"))
-                        if message.hasPrefix("READONLY") { self.drop(connection) }
+                        if message.hasPrefix("READONLY") { connection.close() }
                     case .success(let reply): promise.succeed(reply)
                     }
                 }
             }
         }
-    }
-
-    /// The next command makes a new connection.
-    private func drop(_ connection: RedisConnection) {
-        connection.onClose = nil
-        connection.close()
-        self.state.value.connection = nil
     }
 
     private func withConnection(_ body: @escaping (Result<RedisConnection, BufferError>) -> Void) {

@@ -1,4 +1,5 @@
--- Said first on every connection, and again where another script answers TALLYSTALE. Guarantees that a Redis that may have forgotten something counts under a new epoch.
+-- Said first on every connection, and again where track.lua answers TALLYSTALE. Guarantees that a Redis that may have
+-- forgotten something counts under a new epoch.
 --
 -- run_id changes with every start of the server, master_replid with every promotion. Where either is not the stored
 -- one, what is in memory may be older than what was acknowledged: batch numbers would repeat and mean something else.

@@ -97,15 +97,7 @@ final class ModelRedisBuffer: CounterBuffer, @unchecked Sendable {
             self.disconnect()
             throw BufferError(.unavailable, "the command was lost")
         }
-        let result: Result
-        do throws(BufferError) {
-            result = try body()
-        } catch {
-            guard error.description.hasPrefix("TALLYSTALE") else { throw error }
-            // Nothing was done; once more, after a greeting, as `RedisClient` does.
-            try self.connect()
-            result = try body()
-        }
+        let result = try body()
         self.redis.syncBeforeReplies()
         if self.flusher.fails() {
             self.disconnect()

@@ -81,7 +81,9 @@ final class ModelRedis {
             return .error("TALLYSTALE this epoch is over")
         }
         // The real one looks when its data did not do so in this tenth of a second, which an exchange never beats.
-        if self.isExchanged { return .error("TALLYSTALE this is another data set") }
+        if self.data.replID != self.replID, self.broken != .exchangeUnnoticed {
+            return .error("TALLYSTALE this is another data set")
+        }
         let key = BufferData.LaneKey(epoch: epoch, id: id)
         if let lane = self.data.lanes[key] {
             if lane.number == number, self.broken != .repeatNotRecognised {
@@ -129,14 +131,8 @@ final class ModelRedis {
         return .verdicts(refused)
     }
 
-    /// Data that came in by replication, and nobody has greeted.
-    private var isExchanged: Bool {
-        self.broken != .exchangeUnnoticed && (self.data.runID != self.runID || self.data.replID != self.replID)
-    }
-
     /// See `seal.lua`.
     func seal() throws(BufferError) {
-        if self.isExchanged { throw BufferError(.refused, "TALLYSTALE this is another data set") }
         if self.isFull { throw BufferError(.refused, "OOM") }
         if self.data.live != nil, self.data.isNextNumberTaken {
             throw BufferError(.malformed, "the batch is there already")
