@@ -20,6 +20,8 @@ import Testing
         #expect(settings.trustedProxies.ranges.isEmpty)
         #expect(settings.logLevel == .info)
         #expect(settings.logFormat == .text)
+        #expect(settings.accessLog == nil)
+        #expect(settings.accessLogEvery == 1)
         #expect(settings.maxClients == 10_000)
         #expect(settings.maxTestsPerClient == 1_000)
         #expect(settings.maxVariationsPerTest == 100)
@@ -39,7 +41,8 @@ import Testing
             "MONGODB_URI": "mongodb://m/db", "DATA_DIR": "/var/lib/my tally", "SPOOL_MAX_MB": "7",
             "FLUSH_SCHEDULE": "*/5 * * * *",
             "TRACK_ALLOWED_IPS": "10.0.0.0/8", "READ_ALLOWED_IPS": "10.1.0.0/16, ::1", "TRUSTED_PROXIES": "10.0.0.2",
-            "LOG_LEVEL": "WARNING", "LOG_FORMAT": "json", "EVENT_LOOPS": "3", "MAX_CLIENTS": "1",
+            "LOG_LEVEL": "WARNING", "LOG_FORMAT": "json", "ACCESS_LOG": "-", "ACCESS_LOG_EVERY": "100",
+            "EVENT_LOOPS": "3", "MAX_CLIENTS": "1",
             "MAX_CONNECTIONS": "4", "IDLE_TIMEOUT_S": "5", "REQUEST_TIMEOUT_S": "6", "MAX_TESTS_PER_CLIENT": "2",
             "MAX_VARIATIONS_PER_TEST": "3", "MAX_EVENTS_PER_TEST": "1000000000",
             "DEDUPE_WINDOW": "90s", "DEDUPE_MAX_IDS": "1000",
@@ -58,6 +61,8 @@ import Testing
         #expect(settings.trustedProxies.ranges.map(\.description) == ["10.0.0.2"])
         #expect(settings.logLevel == .warning)
         #expect(settings.logFormat == .json)
+        #expect(settings.accessLog == "-")
+        #expect(settings.accessLogEvery == 100)
         #expect(settings.eventLoops == 3)
         #expect(settings.maxConnections == 4)
         #expect(settings.idleTimeoutSeconds == 5)
@@ -185,7 +190,8 @@ import Testing
             "HOST": "a b", "REDIS_URL": "redis://:hunter2@h:x", "REDIS_CA_FILE": "~/ca", "REDIS_KEY_PREFIX": "{",
             "DATA_DIR": "~", "SPOOL_MAX_MB": "0",
             "FLUSH_SCHEDULE": "x", "TRACK_ALLOWED_IPS": "10.0.0.0/99", "READ_ALLOWED_IPS": "10.0.0.0/99",
-            "TRUSTED_PROXIES": "10.0.0.0/99", "LOG_LEVEL": "x", "LOG_FORMAT": "x", "EVENT_LOOPS": "0",
+            "TRUSTED_PROXIES": "10.0.0.0/99", "LOG_LEVEL": "x", "LOG_FORMAT": "x", "ACCESS_LOG": "~/log",
+            "ACCESS_LOG_EVERY": "0", "EVENT_LOOPS": "0",
             "MAX_CONNECTIONS": "0", "IDLE_TIMEOUT_S": "x", "REQUEST_TIMEOUT_S": "-1", "MAX_TESTS_PER_CLIENT": "x",
             "MAX_VARIATIONS_PER_TEST": "x", "MAX_EVENTS_PER_TEST": "x", "DEDUPE_WINDOW": "x", "DEDUPE_MAX_IDS": "x",
         ]

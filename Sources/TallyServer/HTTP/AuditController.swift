@@ -15,7 +15,7 @@ struct AuditController {
         do {
             report = try await self.auditor.audit()
         } catch let error as BufferError where error.code == .unavailable {
-            context.logger.warning("the buffer cannot be read", metadata: ["reason": "\(error)"])
+            context.logger.log(.bufferUnreadable, "the buffer cannot be read", [.reason: "\(error)"])
             throw Problem(
                 status: 503, detail: "the buffer cannot be reached, so the books cannot be checked; try again soon",
                 retryAfterSeconds: 5)

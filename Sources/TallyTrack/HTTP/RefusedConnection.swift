@@ -20,7 +20,8 @@ public final class RefusedConnection: ChannelInboundHandler, RemovableChannelHan
     }
 
     public func channelActive(context: ChannelHandlerContext) {
-        self.loop.logRefusal(.tooManyConnections, address: context.remoteAddress?.ipAddress ?? "an unknown address")
+        self.loop.logRefusal(
+            .tooManyConnections, address: context.remoteAddress?.ipAddress ?? "an unknown address", requestID: nil)
         let bytes = self.loop.responses.bytes(.problem(.tooManyConnections), keepAlive: false, isHTTP10: false)
         let lingers = self.connections.linger(context.channel)
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
