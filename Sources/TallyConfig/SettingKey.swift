@@ -19,6 +19,8 @@ public enum SettingKey: String, CaseIterable, Sendable {
     case tlsKeyFile = "TLS_KEY_FILE"
     case logLevel = "LOG_LEVEL"
     case logFormat = "LOG_FORMAT"
+    case accessLog = "ACCESS_LOG"
+    case accessLogEvery = "ACCESS_LOG_EVERY"
     case eventLoops = "EVENT_LOOPS"
     case maxConnections = "MAX_CONNECTIONS"
     case idleTimeout = "IDLE_TIMEOUT_S"
@@ -151,6 +153,18 @@ public enum SettingKey: String, CaseIterable, Sendable {
             Details(
                 standard: .value(LogFormat.text.rawValue), meaning: "How log lines are written, to standard output",
                 allowed: LogFormat.allCases.map(\.rawValue).joined(separator: ", "), example: "json")
+        case .accessLog:
+            Details(
+                standard: .unset("no access log"),
+                meaning:
+                    "Where a line for each request is written, in the form of LOG_FORMAT; the file may be renamed or "
+                    + "removed at any time",
+                allowed: "the path of a file, or - for standard output", example: "/var/log/tally/access.log")
+        case .accessLogEvery:
+            Details(
+                standard: .value("1"), meaning: "The access log takes one request of so many",
+                allowed: "a whole number from \(Self.everyRange.lowerBound) to \(Self.everyRange.upperBound)",
+                unit: "requests", example: "100")
         case .eventLoops:
             Details(
                 standard: .unset("half the processors, at least one"),
@@ -203,6 +217,7 @@ public enum SettingKey: String, CaseIterable, Sendable {
     /// How many IDs may be remembered: all of one request at least.
     static let maxIDsRange = 1_000...100_000_000
 
+    static let everyRange = 1...1_000_000
     static let eventLoopRange = 1...256
     static let spoolRange = 1...1_000_000
     static let connectionRange = 1...1_000_000

@@ -27,6 +27,10 @@ public struct Settings: Sendable {
     public let tls: TLSFiles?
     public let logLevel: LogLevel
     public let logFormat: LogFormat
+    /// A path, `-` for standard output; nil for none.
+    public let accessLog: String?
+    /// The access log takes one request of so many.
+    public let accessLogEvery: Int
     /// Nil for half the processors, at least one.
     public let eventLoops: Int?
     public let maxConnections: Int
@@ -102,6 +106,9 @@ public struct Settings: Sendable {
         reader.requireTogether(.tlsCertificateFile, .tlsKeyFile)
         self.logLevel = reader.required(.logLevel, SettingParsers.choice(of: LogLevel.self))
         self.logFormat = reader.required(.logFormat, SettingParsers.choice(of: LogFormat.self))
+        self.accessLog = reader.optional(.accessLog, show: \.self, SettingParsers.path)
+        self.accessLogEvery = reader.required(
+            .accessLogEvery, SettingParsers.wholeNumber(within: SettingKey.everyRange))
         self.eventLoops = reader.optional(
             .eventLoops, show: { String($0) }, SettingParsers.wholeNumber(within: SettingKey.eventLoopRange))
         self.maxConnections = reader.required(

@@ -1,6 +1,7 @@
 public import Logging
 public import ServiceLifecycle
 import Synchronization
+import TallyCore
 
 /// Runs jobs on their schedules, until graceful shutdown.
 ///
@@ -158,18 +159,16 @@ public final class CronJobs: Service {
 
     private func report(_ entry: Entry, _ outcome: Result<String?, any Error>, _ duration: Duration, _ skipped: Int) {
         let (seconds, attoseconds) = duration.components
-        let metadata: Logger.Metadata = [
-            "job": "\(entry.name)",
-            "duration_ms": "\(seconds * 1_000 + attoseconds / 1_000_000_000_000_000)",
+        let fields: [LogField: String] = [
+            .job: entry.name, .durationMS: String(seconds * 1_000 + attoseconds / 1_000_000_000_000_000),
         ]
         let skips = skipped == 0 ? "" : "; skipped \(skipped) tick\(skipped == 1 ? "" : "s") while it ran"
         switch outcome {
         case .failure(let error):
-            self.logger.error("cron job \(entry.name) failed: \(error)\(skips)", metadata: metadata)
+            self.logger.log(.jobFailed, "cron job \(entry.name) failed: \(error)\(skips)", fields)
         case .success(let text):
             let level: Logger.Level = skipped > 0 ? .warning : text != nil ? .info : .debug
-            self.logger.log(
-                level: level, "cron job \(entry.name): \(text ?? "done")\(skips)", metadata: metadata)
+            self.logger.log(.jobDone, "cron job \(entry.name): \(text ?? "done")\(skips)", level: level, fields)
         }
     }
 }

@@ -83,9 +83,9 @@ public struct Flusher: Sendable {
                 if report.counters + batch.counters > Self.countersAtFullPace { pace = longPace }
                 try await self.store.apply(batch, pace: pace)
                 report.add(batch)
-                self.logger.debug(
-                    "batch applied",
-                    metadata: ["batch": "\(id)", "buffer": "\(buffer.kind)", "counters": "\(batch.counters)"])
+                self.logger.log(
+                    .batchApplied, "batch applied",
+                    [.batch: "\(id)", .buffer: buffer.kind, .counters: String(batch.counters)])
             case .epochClosed(let epoch):
                 try await self.store.close(epoch)
             }

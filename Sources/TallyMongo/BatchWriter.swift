@@ -152,20 +152,21 @@ struct BatchWriter: Sendable {
 
     private func report(_ letters: [DeadLetter], of batch: BatchID) {
         for letter in letters.prefix(Self.namedInLog) {
-            self.logger.error(
+            self.logger.log(
+                .deadLetter,
                 """
                 a document does not take its counts; they are kept as a dead letter. Mend the document, then run \
                 tally flush --dead-letters
                 """,
-                metadata: [
-                    "collection": "\(letter.key.collection)", "test": "\(letter.key.test)", "batch": "\(batch)",
-                    "counts": "\(letter.sum)", "code": "\(letter.code)", "error": "\(letter.message)",
+                [
+                    .collection: letter.key.collection, .test: "\(letter.key.test)", .batch: "\(batch)",
+                    .counts: "\(letter.sum)", .code: "\(letter.code)", .error: letter.message,
                 ])
         }
         if letters.count > Self.namedInLog {
-            self.logger.error(
-                "further documents do not take their counts; tally flush --dead-letters lists them",
-                metadata: ["batch": "\(batch)", "documents": "\(letters.count - Self.namedInLog)"])
+            self.logger.log(
+                .deadLettersMore, "further documents do not take their counts; tally flush --dead-letters lists them",
+                [.batch: "\(batch)", .documents: String(letters.count - Self.namedInLog)])
         }
     }
 }

@@ -74,14 +74,15 @@ struct EpochLedger: Sendable {
                 epoch = epoch.continuation
             } else if try await self.recordBegin(of: batch.id.number, in: epoch) {
                 if let previous {
-                    self.logger.warning(
+                    self.logger.log(
+                        .bufferWentBack,
                         """
                         a batch comes after its epoch had ended: its buffer was put back to an older copy, and then \
                         forward to a newer one. Its counts were in no copy that has been flushed; they are counted now
                         """,
-                        metadata: [
-                            "batch": "\(batch.id)", "counts": "\(batch.total)", "endedAt": "\(previous.lastNumber)",
-                            "continuedAs": "\(epoch)",
+                        [
+                            .batch: "\(batch.id)", .counts: "\(batch.total)",
+                            .lastApplied: "\(previous.lastNumber)", .epoch: "\(epoch)",
                         ])
                 }
                 return open

@@ -301,6 +301,6 @@ private enum DriverLog {
             case MONGOC_LOG_LEVEL_DEBUG: .debug
             default: .trace
             }
-        logger.log(level: ours, "MongoDB driver: \(message)", metadata: ["domain": "\(domain)"])
+        logger.log(.mongoDBDriver, "MongoDB driver: \(message)", level: ours, [.domain: domain])
     }
 }

@@ -47,11 +47,12 @@ public final class MongoStore: CounterStore {
         guard let epoch = try await self.epochs.begin(batch) else { return }
         let record = epoch.record
         if batch.id.number > record.lastNumber + 1 {
-            self.logger.warning(
+            self.logger.log(
+                .batchesMissing,
                 "batches of this epoch are missing from the store, and their counts: was it restored from a backup?",
-                metadata: [
-                    "epoch": "\(batch.id.epoch)", "lastApplied": "\(record.lastNumber)",
-                    "applying": "\(batch.id.number)",
+                [
+                    .epoch: batch.id.epoch.description, .lastApplied: String(record.lastNumber),
+                    .applying: String(batch.id.number),
                 ])
         }
         let update = CountUpdate(

@@ -41,9 +41,9 @@ final class MongoURI {
             MONGOC_URI_READCONCERNLEVEL,
         ].filter { mongoc_uri_has_option(pointer, $0) }
         if !ignored.isEmpty {
-            logger.warning(
-                "\(name) sets options that tally sets itself; they are not used",
-                metadata: ["options": "\(ignored.joined(separator: ", "))"])
+            logger.log(
+                .mongoDBOptionsIgnored, "\(name) sets options that tally sets itself; they are not used",
+                [.options: ignored.joined(separator: ", ")])
         }
         Self.setWriteConcern(of: pointer)
         let primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY)

@@ -67,9 +67,10 @@ final class AppendOnlyRewrite {
                 self.hasAsked = message.contains("rewriting already in progress")
                 self.lookAgain()
             case .success(.error(let message)):
-                self.session.logger.warning(
+                self.session.logger.log(
+                    .redisRewriteRefused,
                     "Redis does not allow its append-only file to be rewritten; what was torn at its end may come back",
-                    metadata: ["redis": "\(self.session.endpoint)", "answer": "\(message)"])
+                    [.redis: self.session.endpoint.description, .answer: message])
                 self.finish()
             case .success: self.lookAgain()
             }

@@ -97,7 +97,7 @@ final class RedisLane: BufferLane {
             switch result {
             case .success(let epoch):
                 if self.backoff.attempts > 0 {
-                    self.logger.notice("Redis is back", metadata: ["redis": "\(self.session.endpoint)"])
+                    self.logger.log(.redisBack, "Redis is back", [.redis: self.session.endpoint.description])
                 }
                 // With a batch under way it is the answer that shows whether things are well again.
                 if !self.state.hasBatchUnderWay { self.backoff.reset() }
@@ -140,8 +140,9 @@ final class RedisLane: BufferLane {
         let delay = self.backoff.next()
         // One line when it goes away and one when it is back; what lies between would say nothing new.
         if self.backoff.attempts == 1 {
-            self.logger.warning(
-                "\(error)", metadata: ["retry": "from \(delay.nanoseconds / 1_000_000) ms on, until it is back"])
+            self.logger.log(
+                .redisAway, "\(error)",
+                [.retry: "from \(delay.nanoseconds / 1_000_000) ms on, until it is back"])
         }
         self.eventLoop.assumeIsolated().scheduleTask(in: delay) { self.connect() }
     }

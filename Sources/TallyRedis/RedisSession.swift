@@ -37,9 +37,10 @@ struct RedisSession: Sendable {
                     return completion(.failure(reply.unexpected("hello")))
                 }
                 if parts[1].text == "changed" {
-                    self.logger.notice(
+                    self.logger.log(
+                        .redisEpochChanged,
                         "Redis was restarted, restored or promoted; counting goes on under a new epoch",
-                        metadata: ["redis": "\(self.endpoint)", "epoch": "\(epoch)"])
+                        [.redis: self.endpoint.description, .epoch: epoch.description])
                 }
                 guard parts[2].text == "1" else { return completion(.success(epoch)) }
                 AppendOnlyRewrite(session: self, connection: connection) { result in

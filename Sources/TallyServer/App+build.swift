@@ -41,13 +41,21 @@ extension App {
         let process = ProcessFigures(registry)
         registry.beforeWriting { process.refresh() }
 
+        let accessLogFile = try settings.accessLog.map { try AccessLogFile(path: $0, logger: logger) }
+        let accessLog = accessLogFile.map { file in
+            AccessLog(
+                every: settings.accessLogEvery, format: LogLine.Format(rawValue: settings.logFormat.rawValue) ?? .text
+            ) { file.write($0) }
+        }
+
         // Buffer and store.
         let storage = try Self.open(settings, eventLoop: group.next(), logger: logger)
         try await Self.refuseForeignBuffer(storage)
 
         // /track: one loop, one lane.
         let loops = try await TrackLoops(
-            group: group, buffer: storage.buffer, spool: storage.spool, meter: TrackMeter(registry), logger: logger)
+            group: group, buffer: storage.buffer, spool: storage.spool, meter: TrackMeter(registry),
+            accessLog: accessLog, logger: logger)
 
         // The flush.
         let flusher = Flusher(
@@ -78,7 +86,7 @@ extension App {
             router: Routes.router(
                 buffer: storage.buffer, store: storage.store, auditor: auditor,
                 measured: MetricsController(registry: registry, storage: StorageMeter(storage, registry)),
-                readAccess: readAccess),
+                accessLog: accessLog, readAccess: readAccess),
             server: HTTPServerBuilder {
                 TrackingChannel(
                     responder: $0, loops: loops, connections: connections, access: trackAccess, certificate: certificate
@@ -88,7 +96,7 @@ extension App {
             onServerRunning: { channel in
                 // Redis speaks for itself when a lane cannot reach it; MongoDB would not be asked before a flush.
                 Task {
-                    do { try await storage.store.ping() } catch { logger.warning("\(error)") }
+                    do { try await storage.store.ping() } catch { logger.log(.storeUnreadable, "\(error)") }
                 }
                 onRunning(
                     RunningService(
@@ -101,9 +109,10 @@ extension App {
 
         http.beforeServerStarts { await Self.waitForLanes(loops) }
 
-        // Services stop in the reverse order: HTTP first, the last flush last.
+        // Services stop in the reverse order: HTTP first, then the last flush, then the last lines of the access log.
         var configuration = ServiceGroupConfiguration(
             services: [
+                .init(service: AccessLogService(file: accessLogFile)),
                 .init(service: StorageService(storage: storage, flushing: flushing, logger: logger)),
                 .init(service: cron),
                 .init(service: LanesService(loops: loops)),
@@ -144,6 +153,7 @@ extension App {
     /// The libraries' own lines are for their authors, unless someone looks for trouble.
     private static func quiet(_ logger: Logger) -> Logger {
         var quiet = logger
+        quiet[metadataKey: "event"] = .string(LoggedEvent.library.name)
         quiet.logLevel = max(logger.logLevel, logger.logLevel <= .debug ? logger.logLevel : .warning)
         return quiet
     }

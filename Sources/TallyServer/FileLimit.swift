@@ -4,6 +4,7 @@ import Glibc
 import Darwin
 #endif
 import Logging
+import TallyCore
 import TallyTrack
 
 /// The system's limit on open files, of which every connection takes one.
@@ -18,9 +19,10 @@ enum FileLimit {
         let files = self.raise(to: wanted + self.reserved + Connections.maximumLingering)
         let possible = max(1, files - self.reserved - Connections.maximumLingering)
         guard possible < wanted else { return wanted }
-        logger.warning(
+        logger.log(
+            .fileLimitLow,
             "the limit on open files allows \(possible) connections, not the \(wanted) of MAX_CONNECTIONS; raise it (ulimit -n, LimitNOFILE in systemd) or set MAX_CONNECTIONS lower",
-            metadata: ["limit": "\(files)"])
+            [.limit: String(files)])
         return possible
     }
 

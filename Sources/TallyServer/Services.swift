@@ -28,13 +28,13 @@ struct StorageService: Service {
             let summary = try await within(Self.lastFlushWithin, orElse: "what was not moved stays in the buffer") {
                 try await self.flushing.run(isUrgent: true)
             }
-            self.logger.info("last flush done", metadata: ["outcome": "\(summary ?? "nothing to move")"])
+            self.logger.log(.lastFlushDone, "last flush done", [.outcome: summary ?? "nothing to move"])
         } catch {
-            self.logger.warning("last flush failed", metadata: ["reason": "\(error)"])
+            self.logger.log(.lastFlushFailed, "last flush failed", [.reason: "\(error)"])
         }
         // A driver that waits for a frozen server ends with the process.
         try? await within(Self.closedWithin, orElse: "the process ends all the same") { await self.storage.shutdown() }
-        self.logger.info("stopped")
+        self.logger.log(.stopped, "stopped")
     }
 }
 

@@ -101,9 +101,9 @@ public struct Storage: Sendable {
         do {
             return try EmbeddedDatabase(directory: settings.dataDirectory)
         } catch {
-            logger.warning(
-                "there is no spool: while Redis is away, counts will be refused with 503",
-                metadata: ["reason": "\(error)"])
+            logger.log(
+                .spoolUnavailable, "there is no spool: while Redis is away, counts will be refused with 503",
+                [.reason: "\(error)"])
             return nil
         }
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Logging
 import TallyConfig
+import TallyCore
 import TallyServer
 
 #if canImport(Glibc)
@@ -31,6 +32,8 @@ struct SettingOptions: ParsableArguments {
     @Option(name: .customLong("tls-key-file"), help: "The certificate's key.") var tlsKeyFile: String?
     @Option(help: "trace, debug, info, notice, warning, error or critical.") var logLevel: String?
     @Option(help: "text or json.") var logFormat: String?
+    @Option(help: "A line for each request, to this file; - for standard output.") var accessLog: String?
+    @Option(help: "One line for so many requests.") var accessLogEvery: String?
     @Option(help: "How many threads take requests.") var eventLoops: String?
     @Option(help: "How many connections may be open.") var maxConnections: String?
     @Option(help: "Seconds that a connection may be idle.") var idleTimeoutS: String?
@@ -52,6 +55,7 @@ struct SettingOptions: ParsableArguments {
             (.trackAllowedIPs, self.trackAllowedIPs), (.readAllowedIPs, self.readAllowedIPs),
             (.trustedProxies, self.trustedProxies), (.tlsCertificateFile, self.tlsCertFile),
             (.tlsKeyFile, self.tlsKeyFile), (.logLevel, self.logLevel), (.logFormat, self.logFormat),
+            (.accessLog, self.accessLog), (.accessLogEvery, self.accessLogEvery),
             (.eventLoops, self.eventLoops), (.maxConnections, self.maxConnections),
             (.idleTimeout, self.idleTimeoutS), (.requestTimeout, self.requestTimeoutS),
             (.maxClients, self.maxClients),
@@ -85,7 +89,7 @@ extension Logger {
     /// The one logger of a command.
     init(_ settings: Settings) {
         let level = Logger.Level(rawValue: settings.logLevel.rawValue) ?? .info
-        let format = LineLogHandler.Format(rawValue: settings.logFormat.rawValue) ?? .text
-        self.init(label: "tally") { LineLogHandler(label: $0, format: format, level: level) }
+        let format = LogLine.Format(rawValue: settings.logFormat.rawValue) ?? .text
+        self.init(label: "tally") { _ in LineLogHandler(format: format, level: level) }
     }
 }

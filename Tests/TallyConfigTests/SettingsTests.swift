@@ -20,6 +20,8 @@ import Testing
         #expect(settings.trustedProxies.ranges.isEmpty)
         #expect(settings.logLevel == .info)
         #expect(settings.logFormat == .text)
+        #expect(settings.accessLog == nil)
+        #expect(settings.accessLogEvery == 1)
         #expect(settings.maxClients == 10_000)
         #expect(settings.maxTestsPerClient == 1_000)
         #expect(settings.maxVariationsPerTest == 100)
@@ -40,7 +42,8 @@ import Testing
             "FLUSH_SCHEDULE": "*/5 * * * *",
             "TRACK_ALLOWED_IPS": "10.0.0.0/8", "READ_ALLOWED_IPS": "10.1.0.0/16, ::1", "TRUSTED_PROXIES": "10.0.0.2",
             "TLS_CERT_FILE": "c.pem", "TLS_KEY_FILE": "/k.pem",
-            "LOG_LEVEL": "WARNING", "LOG_FORMAT": "json", "EVENT_LOOPS": "3", "MAX_CLIENTS": "1",
+            "LOG_LEVEL": "WARNING", "LOG_FORMAT": "json", "ACCESS_LOG": "-", "ACCESS_LOG_EVERY": "100",
+            "EVENT_LOOPS": "3", "MAX_CLIENTS": "1",
             "MAX_CONNECTIONS": "4", "IDLE_TIMEOUT_S": "5", "REQUEST_TIMEOUT_S": "6", "MAX_TESTS_PER_CLIENT": "2",
             "MAX_VARIATIONS_PER_TEST": "3", "MAX_EVENTS_PER_TEST": "1000000000",
             "DEDUPE_WINDOW": "90s", "DEDUPE_MAX_IDS": "1000",
@@ -61,6 +64,8 @@ import Testing
         #expect(settings.tls?.key == "/k.pem")
         #expect(settings.logLevel == .warning)
         #expect(settings.logFormat == .json)
+        #expect(settings.accessLog == "-")
+        #expect(settings.accessLogEvery == 100)
         #expect(settings.eventLoops == 3)
         #expect(settings.maxConnections == 4)
         #expect(settings.idleTimeoutSeconds == 5)
@@ -189,7 +194,7 @@ import Testing
             "DATA_DIR": "~", "SPOOL_MAX_MB": "0",
             "FLUSH_SCHEDULE": "x", "TRACK_ALLOWED_IPS": "10.0.0.0/99", "READ_ALLOWED_IPS": "10.0.0.0/99",
             "TRUSTED_PROXIES": "10.0.0.0/99", "TLS_CERT_FILE": "~/c", "TLS_KEY_FILE": "~/k", "LOG_LEVEL": "x",
-            "LOG_FORMAT": "x", "EVENT_LOOPS": "0",
+            "LOG_FORMAT": "x", "ACCESS_LOG": "~/log", "ACCESS_LOG_EVERY": "0", "EVENT_LOOPS": "0",
             "MAX_CONNECTIONS": "0", "IDLE_TIMEOUT_S": "x", "REQUEST_TIMEOUT_S": "-1", "MAX_TESTS_PER_CLIENT": "x",
             "MAX_VARIATIONS_PER_TEST": "x", "MAX_EVENTS_PER_TEST": "x", "DEDUPE_WINDOW": "x", "DEDUPE_MAX_IDS": "x",
         ]

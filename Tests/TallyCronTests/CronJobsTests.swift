@@ -49,7 +49,7 @@ struct CronJobsTests {
         #expect(self.runs.all.allSatisfy { $0.name == "flush" && $0.succeeded && $0.skippedTicks == 0 })
         #expect(self.lines.all.map(\.message) == Array(repeating: "cron job flush: moved 3 batches", count: 2))
         #expect(self.lines.all.map(\.level) == [.info, .info])
-        #expect(self.lines.all.first?.metadata == ["job": "flush", "duration_ms": "0"])
+        #expect(self.lines.all.first?.metadata == ["event": "job_done", "job": "flush", "duration_ms": "0"])
     }
 
     @Test("do not drift, however long the runs take and however late they are woken")

@@ -14,17 +14,14 @@ struct AuditController {
         do {
             json = AuditJSON.render(try await self.auditor.audit())
         } catch let error as BufferError {
-            json = self.unreadable("buffer", "\(error)", context)
+            context.logger.log(.bufferUnreadable, "the books cannot be read", [.reason: "\(error)"])
+            json = AuditJSON.renderUnreadable("buffer", reason: "\(error)", at: self.auditor.now())
         } catch let error as StoreError {
-            json = self.unreadable("store", "\(error)", context)
+            context.logger.log(.storeUnreadable, "the books cannot be read", [.reason: "\(error)"])
+            json = AuditJSON.renderUnreadable("store", reason: "\(error)", at: self.auditor.now())
         }
         return Response(
             status: .ok, headers: [.contentType: "application/json", .cacheControl: "no-store"],
             body: .init(byteBuffer: ByteBuffer(bytes: json)))
-    }
-
-    private func unreadable(_ part: String, _ reason: String, _ context: ReadContext) -> [UInt8] {
-        context.logger.warning("the books cannot be read", metadata: ["part": "\(part)", "reason": "\(reason)"])
-        return AuditJSON.renderUnreadable(part, reason: reason, at: self.auditor.now())
     }
 }

@@ -25,7 +25,7 @@ struct ProblemMiddleware: RouterMiddleware {
         switch error {
         case let problem as Problem: return problem
         case let error as StoreError where error.code == .unavailable:
-            context.logger.warning("the store cannot be read", metadata: ["reason": "\(error)"])
+            context.logger.log(.storeUnreadable, "the store cannot be read", [.reason: "\(error)"])
             return Problem(status: 503, detail: "the store cannot be reached; try again soon", retryAfterSeconds: 5)
         case let error as HTTPError where error.status == .notFound:
             let path = request.uri.path
@@ -40,8 +40,9 @@ struct ProblemMiddleware: RouterMiddleware {
         case let error as HTTPError:
             return Problem(status: error.status.code, detail: error.body ?? error.status.reasonPhrase)
         default:
-            context.logger.error(
-                "request failed", metadata: ["path": "\(request.uri.path.prefix(64))", "reason": "\(error)"])
+            context.logger.log(
+                .requestFailed, "request failed",
+                [.path: String(request.uri.path.prefix(64)), .reason: "\(error)"])
             return Problem(status: 500, detail: "this should not have happened; the reason is in the log")
         }
     }

@@ -3,6 +3,7 @@ import Hummingbird
 import TallyAccess
 import TallyCore
 import TallyFlush
+import TallyTrack
 
 /// All routes but /track, which `TrackHandler` answers before they are asked.
 enum Routes {
@@ -10,7 +11,7 @@ enum Routes {
 
     static func router(
         buffer: any CounterBuffer, store: any CounterStore, auditor: Auditor, measured: MetricsController,
-        readAccess: AccessRule
+        accessLog: AccessLog?, readAccess: AccessRule
     ) -> Router<ReadContext> {
         let health = HealthController(buffer: buffer, store: store, access: readAccess)
         let read = ReadController(store: store)
@@ -23,6 +24,7 @@ enum Routes {
 
         let router = Router(context: ReadContext.self, options: [.autoGenerateHeadEndpoints])
         let paths = (open + guarded).map(\.0)
+        router.add(middleware: RequestLogMiddleware(accessLog: accessLog, access: readAccess))
         router.add(
             middleware: ProblemMiddleware(routes: Dictionary(uniqueKeysWithValues: paths.map { ($0, [.get, .head]) })))
         for (path, handler) in open { router.get(RouterPath(path), use: handler) }

@@ -28,6 +28,8 @@ final class TrackLoop {
     var responses = ResponseCache()
     /// Whether each tracked request is logged.
     let logsEachRequest: Bool
+    /// Nil for none.
+    let accessLog: AccessLog?
 
     private var limitedLog: LimitedLog
     private let lane: LaneInUse
@@ -51,13 +53,14 @@ final class TrackLoop {
 
     init(
         eventLoop: any EventLoop, lane: any BufferLane, spool: (any BufferLane)?, traffic: TrafficGauge,
-        meter: TrackMeter, logger: Logger
+        meter: TrackMeter, accessLog: AccessLog?, logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.lane = LaneInUse(lane)
         self.spool = spool.map { LaneInUse($0) }
         self.traffic = traffic
         self.meter = meter
+        self.accessLog = accessLog
         self.logger = logger
         self.logsEachRequest = logger.logLevel <= .debug
         self.limitedLog = LimitedLog(logger: logger)
@@ -79,9 +82,10 @@ final class TrackLoop {
         return spool
     }
 
-    func logRefusal(_ problem: Problem, address: @autoclosure () -> String) {
+    /// - Parameter requestID: what the request is called, if anything.
+    func logRefusal(_ problem: Problem, address: @autoclosure () -> String, requestID: String?) {
         self.meter.refused(problem.reason)
-        self.limitedLog.refused(problem, address: address)
+        self.limitedLog.refused(problem, address: address, requestID: requestID)
     }
 
     enum Admission {
@@ -184,9 +188,9 @@ final class TrackLoop {
         guard isSpooling != self.isSpooling else { return }
         self.isSpooling = isSpooling
         if isSpooling {
-            self.logger.warning("counts go to the spool of this instance until the buffer is back")
+            self.logger.log(.spoolInUse, "counts go to the spool of this instance until the buffer is back")
         } else {
-            self.logger.notice("counts go to the buffer again")
+            self.logger.log(.spoolLeft, "counts go to the buffer again")
         }
     }
 
@@ -228,11 +232,11 @@ final class TrackLoop {
                 return response
             }
         case .notCounted(let error):
-            self.limitedLog.failed("a batch was not counted", error)
+            self.limitedLog.failed(.batchNotCounted, "a batch was not counted", error)
             self.refuseAll(of: batch, .notCounted("the buffer did not take it"))
         case .unknown(let error):
             if !batch.waiters.isEmpty {
-                self.limitedLog.failed("a batch may have been counted or not", error)
+                self.limitedLog.failed(.batchUnknown, "a batch may have been counted or not", error)
             }
             self.refuseAll(of: batch, .unknown)
         }

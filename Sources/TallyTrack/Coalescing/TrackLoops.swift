@@ -12,7 +12,7 @@ public final class TrackLoops: Sendable {
     /// - Parameter spool: takes counts while the buffer cannot be reached; nil for none.
     public init(
         group: any EventLoopGroup, buffer: any CounterBuffer, spool: (any CounterBuffer)?, meter: TrackMeter,
-        logger: Logger
+        accessLog: AccessLog?, logger: Logger
     ) async throws {
         var loops: [ObjectIdentifier: NIOLoopBound<TrackLoop>] = [:]
         let traffic = self.traffic
@@ -21,7 +21,8 @@ public final class TrackLoops: Sendable {
                 NIOLoopBound(
                     TrackLoop(
                         eventLoop: eventLoop, lane: buffer.makeLane(on: eventLoop),
-                        spool: spool?.makeLane(on: eventLoop), traffic: traffic, meter: meter, logger: logger),
+                        spool: spool?.makeLane(on: eventLoop), traffic: traffic, meter: meter, accessLog: accessLog,
+                        logger: logger),
                     eventLoop: eventLoop)
             }.get()
         }

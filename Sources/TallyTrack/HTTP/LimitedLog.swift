@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import TallyCore
 
 /// Logs refused requests and batches with their reasons, at most so many lines a second: a flood of them must not
 /// become a flood of lines. What was left out is summed up.
@@ -15,19 +16,21 @@ struct LimitedLog {
     init(logger: Logger) { self.logger = logger }
 
     /// A request that got something else than what it asked for.
-    mutating func refused(_ problem: Problem, address: () -> String) {
-        self.log(.info, "request refused") {
+    mutating func refused(_ problem: Problem, address: () -> String, requestID: String?) {
+        self.log(.requestRefused, "request refused") {
             let faults = problem.faults.prefix(4).map { "\($0.parameter) \($0.detail)" }.joined(separator: "; ")
-            return [
-                "status": "\(problem.status)", "address": "\(address())",
-                "reason": "\(faults.isEmpty ? problem.detail : faults)",
+            var fields: [LogField: String] = [
+                .status: String(problem.status), .address: address(),
+                .problem: problem.reason.rawValue, .reason: faults.isEmpty ? problem.detail : faults,
             ]
+            fields[.requestID] = requestID
+            return fields
         }
     }
 
     /// A batch that the buffer did not take, or of which nobody knows.
-    mutating func failed(_ what: Logger.Message, _ reason: some CustomStringConvertible) {
-        self.log(.warning, what) { ["reason": "\(reason)"] }
+    mutating func failed(_ event: LoggedEvent, _ what: Logger.Message, _ reason: some CustomStringConvertible) {
+        self.log(event, what) { [.reason: reason.description] }
     }
 
     /// Says what was left out in the second that has passed.
@@ -35,20 +38,23 @@ struct LimitedLog {
         let now = NIODeadline.now()
         guard now - self.second >= .seconds(1) else { return }
         if self.leftOut > 0 {
-            self.logger.info("requests refused, not logged one by one", metadata: ["count": "\(self.leftOut)"])
+            self.logger.log(
+                .refusalsSummed, "requests refused, not logged one by one", [.count: String(self.leftOut)])
         }
         self.second = now
         self.lines = 0
         self.leftOut = 0
     }
 
-    private mutating func log(_ level: Logger.Level, _ message: Logger.Message, _ metadata: () -> Logger.Metadata) {
+    private mutating func log(
+        _ event: LoggedEvent, _ message: Logger.Message, _ fields: () -> [LogField: String]
+    ) {
         self.summarise()
         guard self.lines < Self.linesPerSecond else {
             self.leftOut += 1
             return
         }
         self.lines += 1
-        self.logger.log(level: level, message, metadata: metadata())
+        self.logger.log(event, message, fields())
     }
 }

@@ -23,7 +23,8 @@ public final class RefusedConnection: ChannelInboundHandler, RemovableChannelHan
     }
 
     public func channelActive(context: ChannelHandlerContext) {
-        self.loop.logRefusal(.tooManyConnections, address: context.remoteAddress?.ipAddress ?? "an unknown address")
+        self.loop.logRefusal(
+            .tooManyConnections, address: context.remoteAddress?.ipAddress ?? "an unknown address", requestID: nil)
         let lingers = self.connections.linger(context.channel)
         guard lingers || !self.isEncrypted else { return context.close(promise: nil) }
         let channel = context.channel

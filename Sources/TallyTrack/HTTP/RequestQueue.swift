@@ -9,6 +9,8 @@ struct RequestQueue {
     struct Entry {
         let keepAlive: Bool
         let isHTTP10: Bool
+        /// Nil for nearly all.
+        var note: RequestNote?
         var response: TrackResponse?
     }
 
@@ -20,8 +22,8 @@ struct RequestQueue {
     var count: Int { self.entries.count }
 
     /// Appends a request and returns its number.
-    mutating func append(keepAlive: Bool, isHTTP10: Bool) -> Int {
-        self.entries.append(Entry(keepAlive: keepAlive, isHTTP10: isHTTP10))
+    mutating func append(keepAlive: Bool, isHTTP10: Bool, note: RequestNote?) -> Int {
+        self.entries.append(Entry(keepAlive: keepAlive, isHTTP10: isHTTP10, note: note))
         return self.first + self.entries.count - 1
     }
 
@@ -30,6 +32,16 @@ struct RequestQueue {
         guard request == self.first, !self.entries.isEmpty else { return nil }
         self.first += 1
         return self.entries.removeFirst()
+    }
+
+    /// The note of a request; made by `make` where it has none yet.
+    mutating func note(_ request: Int, orElse make: () -> RequestNote) -> RequestNote {
+        let index = request - self.first
+        guard index >= 0, index < self.entries.count else { return make() }
+        if let note = self.entries[index].note { return note }
+        let note = make()
+        self.entries[index].note = note
+        return note
     }
 
     /// Notes the answer to a request. Does nothing where it has one, or is gone.

@@ -15,13 +15,16 @@ enum RequestRules {
     }
 
     /// Looks at a head.
-    static func finding(_ head: HTTPRequestHead) -> Finding {
+    /// - Parameter requestID: becomes the value of X-Request-ID, where there is one.
+    static func finding(_ head: HTTPRequestHead, requestID: inout String?) -> Finding {
         var endsHTTP = head.method == .CONNECT
-        if let fault = Self.fault(in: head, &endsHTTP) { return .faulty(fault) }
+        if let fault = Self.fault(in: head, &endsHTTP, &requestID) { return .faulty(fault) }
         return endsHTTP ? .last : .good
     }
 
-    private static func fault(in head: HTTPRequestHead, _ endsHTTP: inout Bool) -> String? {
+    private static func fault(
+        in head: HTTPRequestHead, _ endsHTTP: inout Bool, _ requestID: inout String?
+    ) -> String? {
         var hosts = 0
         var lengths = 0
         var encodings = 0
@@ -37,6 +40,7 @@ enum RequestRules {
                 if !Self.isHost(value) { return "the Host is none" }
             case 7 where Self.isSame(name, "upgrade"): endsHTTP = true
             case 12 where Self.isSame(name, "content-type"): types += 1
+            case 12 where Self.isSame(name, RequestID.headerName): requestID = value
             case 14 where Self.isSame(name, "content-length"): lengths += 1
             case 17 where Self.isSame(name, "transfer-encoding"):
                 encodings += 1

@@ -23,9 +23,12 @@ struct ResponseCache {
     }
 
     /// The whole response. `keepAlive: false` says `Connection: close`.
-    func bytes(_ response: TrackResponse, keepAlive: Bool, isHTTP10: Bool) -> ByteBuffer {
+    func bytes(
+        _ response: TrackResponse, keepAlive: Bool, isHTTP10: Bool, requestID: String? = nil
+    ) -> ByteBuffer {
         if case .overloaded = response {
-            return self.bytes(.problem(.overloaded), keepAlive: keepAlive, isHTTP10: isHTTP10)
+            return self.bytes(
+                .problem(.overloaded), keepAlive: keepAlive, isHTTP10: isHTTP10, requestID: requestID)
         }
         let status: String
         var headers = ""
@@ -67,6 +70,7 @@ struct ResponseCache {
         case .head, .options: break
         default: headers += "Content-Length: \(body.count)\r\n"
         }
+        if let requestID { headers += "X-Request-ID: \(requestID)\r\n" }
         if !keepAlive {
             headers += "Connection: close\r\n"
         } else if isHTTP10 {

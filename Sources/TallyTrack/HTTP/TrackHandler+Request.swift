@@ -1,7 +1,7 @@
 import Logging
 import NIOCore
 import NIOHTTP1
-import TallyAccess
+public import TallyAccess
 import TallyCore
 
 /// What a request to /track says, and who sends it.
@@ -52,27 +52,28 @@ extension TrackHandler {
         return self.access.decide(peer: peer, forwardedFor: head.headers["x-forwarded-for"])
     }
 
-    func logTracked(_ shape: TrackShape, address: IPAddress) {
-        var metadata: Logger.Metadata = ["address": "\(address)"]
+    func logTracked(_ shape: TrackShape, address: IPAddress, _ requestID: String?) {
+        var fields: [LogField: String] = [.address: address.description]
+        fields[.requestID] = RequestID.sane(requestID)
         switch shape {
         case .single:
             if let names = CounterField.unpack(self.loop.parser.field(0)) {
-                metadata["client"] = "\(names.client)"
-                metadata["test"] = "\(names.test)"
-                metadata["variation"] = "\(names.variation)"
-                metadata["event"] = "\(names.event)"
+                fields[.client] = names.client.description
+                fields[.test] = names.test.description
+                fields[.variation] = names.variation.description
+                fields[.trackedEvent] = names.event.description
             }
         case .batch(let accepted):
-            metadata["items"] = "\(self.loop.parser.items.count)"
-            metadata["counts"] = "\(accepted)"
+            fields[.items] = String(self.loop.parser.items.count)
+            fields[.counts] = String(accepted)
         }
-        self.loop.logger.debug("tracked", metadata: metadata)
+        self.loop.logger.log(.tracked, "tracked", fields)
     }
 }
 
 extension AccessRule.Decision {
     /// The address for the log.
-    var seen: String {
+    public var seen: String {
         switch self {
         case .allowed(let address), .denied(let address): address.description
         case .malformed: "unclear"

@@ -35,6 +35,7 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// A request to /track that is still being read.
     struct Incoming {
         let head: HTTPRequestHead
+        let requestID: String?
         var body: ByteBuffer?
     }
 
@@ -205,7 +206,8 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
         guard !self.isRouting else { return false }
         var head = original
-        switch RequestRules.finding(head) {
+        var requestID: String?
+        switch RequestRules.finding(head, requestID: &requestID) {
         case .good: break
         case .faulty(let reason):
             self.refuseUnread(.malformed(reason), isHTTP10: head.version.minor == 0)
@@ -222,14 +224,14 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
             self.passOn(.head(head), context: context)
             return true
         }
-        self.begin(head, context: context)
+        self.begin(head, requestID, context: context)
         return true
     }
 
     /// Begins a request to /track.
-    private func begin(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
+    private func begin(_ head: HTTPRequestHead, _ requestID: String?, context: ChannelHandlerContext) {
         if head.method == .GET {
-            self.reading = .tracked(Incoming(head: head))
+            self.reading = .tracked(Incoming(head: head, requestID: requestID))
             return
         }
         if head.method == .POST {
@@ -244,7 +246,7 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
                     self.wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
             }
         }
-        self.reading = .tracked(Incoming(head: head))
+        self.reading = .tracked(Incoming(head: head, requestID: requestID))
     }
 
     private func append(_ bytes: ByteBuffer, to incoming: inout Incoming) {
@@ -261,7 +263,7 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Answers before the request has been read, and throws the rest of it away. The connection closes then.
     private func refuseUnread(_ problem: Problem, isHTTP10: Bool) {
-        let request = self.requests.append(keepAlive: false, isHTTP10: isHTTP10)
+        let request = self.requests.append(keepAlive: false, isHTTP10: isHTTP10, note: nil)
         self.isEnding = true
         self.reading = .discarded
         self.refuse(request, problem, address: self.peer?.description ?? "an unknown address")
@@ -273,14 +275,15 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let head = incoming.head
         let keepAlive = head.isKeepAlive && !self.isQuiescing
         if !keepAlive { self.isEnding = true }
-        let request = self.requests.append(
-            keepAlive: keepAlive, isHTTP10: head.version.major == 1 && head.version.minor == 0)
         let decision = self.decide(head)
+        let request = self.requests.append(
+            keepAlive: keepAlive, isHTTP10: head.version.major == 1 && head.version.minor == 0,
+            note: self.note(head, incoming.requestID, decision))
         guard case .allowed(let address) = decision else {
             let detail = decision.refusal.map { "\($0) (TRACK_ALLOWED_IPS)" } ?? "not allowed"
             let problem = Problem(status: 403, detail: detail)
             guard head.method != .HEAD else {
-                self.loop.logRefusal(problem, address: decision.seen)
+                self.logRefusal(request, problem, address: decision.seen)
                 return self.answer(request, .problemToHead(problem))
             }
             return self.refuse(request, problem, address: decision.seen)
@@ -299,9 +302,10 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
             let shape = try self.parse(incoming)
             switch self.loop.submit(shape, from: self, request: request) {
             case .waiting:
-                if self.loop.logsEachRequest { self.logTracked(shape, address: address) }
+                if self.loop.logsEachRequest { self.logTracked(shape, address: address, incoming.requestID) }
             case .overloaded:
-                self.loop.logRefusal(.overloaded, address: address.description)
+                self.loop.logRefusal(
+                    .overloaded, address: address.description, requestID: RequestID.sane(incoming.requestID))
                 self.answer(request, .overloaded)
             case .bufferAway:
                 self.refuse(request, .notCounted("the buffer cannot be reached"), address: address.description)
@@ -314,8 +318,27 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     // MARK: Going out
 
     private func refuse(_ request: Int, _ problem: Problem, address: String) {
-        self.loop.logRefusal(problem, address: address)
+        self.logRefusal(request, problem, address: address)
         self.answer(request, .problem(problem))
+    }
+
+    private func logRefusal(_ request: Int, _ problem: Problem, address: String) {
+        let note = self.requests.note(request) { RequestNote(id: RequestID.made()) }
+        self.loop.logRefusal(problem, address: address, requestID: note.id)
+    }
+
+    /// What is to be remembered of a request: nothing, unless the caller calls it something or it is one for the access
+    /// log.
+    @inline(__always)
+    private func note(
+        _ head: HTTPRequestHead, _ given: String?, _ decision: AccessRule.Decision
+    ) -> RequestNote? {
+        guard given != nil || self.loop.accessLog != nil else { return nil }
+        let sane = RequestID.sane(given)
+        guard let log = self.loop.accessLog, log.takesNext() else { return sane.map { RequestNote(id: $0) } }
+        return RequestNote(
+            id: sane ?? RequestID.made(),
+            logged: (log, decision.seen, String(head.method.rawValue.prefix(32)), .now()))
     }
 
     /// Answers a request; the answer goes out when those before it have.
@@ -340,7 +363,12 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
             self.writeLast(response, entry, context: context)
             return false
         }
-        if case .counted = response, !entry.isHTTP10 {
+        if let note = entry.note {
+            let bytes = self.loop.responses.bytes(
+                response, keepAlive: true, isHTTP10: entry.isHTTP10, requestID: note.id)
+            context.write(self.wrapOutboundOut(bytes), promise: nil)
+            note.answered(status: response.status)
+        } else if case .counted = response, !entry.isHTTP10 {
             context.write(self.wrapOutboundOut(self.loop.responses.counted), promise: nil)
         } else if case .overloaded = response, !entry.isHTTP10 {
             context.write(self.wrapOutboundOut(self.loop.responses.overloaded), promise: nil)
@@ -357,7 +385,9 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
         self.watch.closes(now: self.connections.now)
         self.requests.removeAll()
         self.held.removeAll()
-        let bytes = self.loop.responses.bytes(response, keepAlive: false, isHTTP10: entry.isHTTP10)
+        let bytes = self.loop.responses.bytes(
+            response, keepAlive: false, isHTTP10: entry.isHTTP10, requestID: entry.note?.id)
+        entry.note?.answered(status: response.status)
         let written = context.eventLoop.makePromise(of: Void.self)
         context.writeAndFlush(self.wrapOutboundOut(bytes), promise: written)
         // With bytes still coming in, closing now would reset the connection and could take the answer with it. The

@@ -17,4 +17,13 @@ enum TrackResponse {
     case head
     /// OPTIONS: the methods.
     case options
+
+    var status: Int {
+        switch self {
+        case .counted, .countedAll, .duplicate, .countedSome, .head: 200
+        case .options: 204
+        case .overloaded: Problem.overloaded.status
+        case .problem(let problem), .problemToHead(let problem): problem.status
+        }
+    }
 }

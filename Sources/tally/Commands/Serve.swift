@@ -1,6 +1,7 @@
 import ArgumentParser
 import Logging
 import TallyConfig
+import TallyCore
 import TallyServer
 
 struct Serve: AsyncParsableCommand {
@@ -27,15 +28,15 @@ struct Serve: AsyncParsableCommand {
         try await reporting {
             let settings = try self.options.load()
             let logger = Logger(settings)
-            for warning in settings.warnings { logger.warning("\(warning)") }
+            for warning in settings.warnings { logger.log(.settingWarning, "\(warning)") }
             let app = try await App.build(settings, version: Tally.version, logger: logger) { service in
                 // A banner in JSON lines would be noise to the machine that reads them.
                 if settings.logFormat == .text { printNow(Banner.text(service, settings, version: Tally.version)) }
-                logger.info(
-                    "started",
-                    metadata: [
-                        "url": "\(service.url)", "buffer": "\(service.storage.buffer.kind)",
-                        "store": "\(service.storage.store.kind)", "version": "\(Tally.version)",
+                logger.log(
+                    .started, "started",
+                    [
+                        .url: service.url, .buffer: service.storage.buffer.kind, .store: service.storage.store.kind,
+                        .version: Tally.version,
                     ])
                 StartupPages.giveBack()
             }

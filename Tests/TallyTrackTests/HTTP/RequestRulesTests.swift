@@ -8,9 +8,11 @@ struct RequestRulesTests {
     private func finding(
         _ headers: [(String, String)], minor: Int = 1, method: HTTPMethod = .GET, uri: String = "/track?a=b"
     ) -> RequestRules.Finding {
-        RequestRules.finding(
+        var requestID: String?
+        return RequestRules.finding(
             HTTPRequestHead(
-                version: .init(major: 1, minor: minor), method: method, uri: uri, headers: HTTPHeaders(headers)))
+                version: .init(major: 1, minor: minor), method: method, uri: uri, headers: HTTPHeaders(headers)),
+            requestID: &requestID)
     }
 
     private func isFaulty(_ finding: RequestRules.Finding) -> Bool {
