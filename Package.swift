@@ -137,7 +137,8 @@ let package = Package(
         .testTarget(
             name: "TallyTrackTests", dependencies: ["TallyTrack", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "TallyExchangeTests", dependencies: ["TallyExchange", "TallyTestSupport"], swiftSettings: strict),
+            name: "TallyExchangeTests", dependencies: ["TallyExchange", "TallySQLite", "TallyTestSupport"],
+            swiftSettings: strict),
         .testTarget(
             name: "TallySQLiteTests", dependencies: ["TallySQLite", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(

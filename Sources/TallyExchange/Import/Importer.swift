@@ -46,7 +46,7 @@ public struct Importer: Sendable {
         var reader = try RecordReader(path, client: client)
         var run = Run(standing, survey.epoch, kind: kind)
         for digest in survey.digests {
-            let records = try self.stretch(&reader, digest, path)
+            let records = try self.stretch(&reader, survey.stretch, digest, path)
             try await self.add(records, to: &run, progress)
         }
         try await self.store.close(survey.epoch)
@@ -100,11 +100,11 @@ public struct Importer: Sendable {
 
     /// Reads on for as long as the survey did before it took the digest.
     private func stretch(
-        _ reader: inout RecordReader, _ expected: [UInt8], _ path: String
+        _ reader: inout RecordReader, _ maximum: Int, _ expected: [UInt8], _ path: String
     ) throws(RecordFileError) -> [CountRecord] {
         var records: [CountRecord] = []
         var digest = RecordDigest()
-        while records.count < RecordStretch.maximumRecords, case .record(let record) = try reader.next() {
+        while records.count < maximum, case .record(let record) = try reader.next() {
             records.append(record)
             digest.add(record)
         }

@@ -2,7 +2,7 @@ import TallyCore
 
 /// Records of a file that are taken together: as many as memory bears, so that those of one hour become one batch.
 enum RecordStretch {
-    /// Some 60 MB of memory.
+    /// Bounds the memory: it holds their names, and the batches that are made of them.
     static let maximumRecords = 200_000
 
     /// The batches of a stretch, in the order of their hours, each of one hour and of a bounded number of counters. The

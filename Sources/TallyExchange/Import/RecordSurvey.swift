@@ -11,7 +11,10 @@ public struct RecordSurvey: Sendable {
     public let hours: ClosedRange<Hour>?
     /// What makes the store take these records once.
     public let epoch: Epoch
+    /// Of the stretches, in their order.
     let digests: [[UInt8]]
+    /// How many records a stretch has; the last one may have fewer.
+    let stretch: Int
 
     /// How many faults are listed.
     static let maximumFaults = 20
@@ -22,6 +25,12 @@ public struct RecordSurvey: Sendable {
     ///   - label: see `Epoch.ofImport`.
     /// - Throws: `RecordFileError`; where lines are at fault it names them, the first of them each with all that is wrong.
     public static func read(_ path: String, client: Name?, label: String) throws(RecordFileError) -> RecordSurvey {
+        try self.read(path, client: client, label: label, stretch: RecordStretch.maximumRecords)
+    }
+
+    static func read(
+        _ path: String, client: Name?, label: String, stretch: Int
+    ) throws(RecordFileError) -> RecordSurvey {
         var reader = try RecordReader(path, client: client)
         var faults: [String] = []
         var records = 0
@@ -45,7 +54,7 @@ public struct RecordSurvey: Sendable {
                     hours = hours.map { min($0.lowerBound, hour)...max($0.upperBound, hour) } ?? hour...hour
                 }
                 digest.add(record)
-                if records % RecordStretch.maximumRecords == 0 {
+                if records % stretch == 0 {
                     digests.append(digest.finish())
                     digest = RecordDigest()
                 }
@@ -57,9 +66,9 @@ public struct RecordSurvey: Sendable {
                 "nothing of \(path) was imported:\n"
                     + (faults.prefix(self.maximumFaults) + more).map { "  \($0)" }.joined(separator: "\n"))
         }
-        if records % RecordStretch.maximumRecords > 0 { digests.append(digest.finish()) }
+        if records % stretch > 0 { digests.append(digest.finish()) }
         return RecordSurvey(
             records: records, total: total, clients: Set(tests.map { $0[0] }).sorted(), tests: tests.count,
-            hours: hours, epoch: .ofImport(label: label, digests), digests: digests)
+            hours: hours, epoch: .ofImport(label: label, digests), digests: digests, stretch: stretch)
     }
 }

@@ -46,7 +46,7 @@ enum AuditTable {
                 header: ["buffer", "accepted", "persisted", "pending", "dead-lettered", ""], rows: rows,
                 numeric: [1, 2, 3, 4])
         if report.others != AuditSums() {
-            text += "\n\nothers: what the store has of past epochs, and of other instances' buffers"
+            text += "\n\nothers: what the store has of past epochs, of imports, and of other instances' buffers"
         }
         if report.restored > 0 {
             text +=
