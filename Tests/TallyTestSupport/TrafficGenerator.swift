@@ -137,6 +137,8 @@ public struct TrafficGenerator: Sendable {
     private func drive(_ index: Int, counts: Int, ports: [Int], stop: StopFlag) async throws -> Report {
         var report = Report()
         var random = SplitMix64(seed: self.plan.seed &+ UInt64(index) &* 0x1000_0001)
+        // Of the pauses alone: how often something is sent again must not change what is sent next.
+        var patience = SplitMix64(seed: random.next())
         var left = counts
         var sent = 0
         var place = index
@@ -156,7 +158,7 @@ public struct TrafficGenerator: Sendable {
                     if !isSettled {
                         if stop.isStopped && !self.plan.eventIDs { break }
                         // Spread, so that all connections do not come back at the same moment.
-                        try await Task.sleep(for: .milliseconds(Int.random(in: 5...40, using: &random)))
+                        try await Task.sleep(for: .milliseconds(Int.random(in: 5...40, using: &patience)))
                         if response.status == 504 {
                             place += 1
                             connection = try await self.connect(ports[place % ports.count])
@@ -171,7 +173,7 @@ public struct TrafficGenerator: Sendable {
                     report.reconnects += 1
                     if self.plan.eventIDs {
                         place += 1
-                        try await Task.sleep(for: .milliseconds(Int.random(in: 5...40, using: &random)))
+                        try await Task.sleep(for: .milliseconds(Int.random(in: 5...40, using: &patience)))
                     }
                     connection = try await self.connect(ports[place % ports.count])
                 }

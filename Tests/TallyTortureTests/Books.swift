@@ -48,6 +48,14 @@ struct Books {
             + (shown == now ? [] : ["/get-metric shows something else than the store holds"])
     }
 
+    /// Whether the store has everything that was acknowledged since the last check.
+    func isStored(_ ledger: Ledger) async throws -> Bool {
+        let now = try await self.deployment.countedInStore(clients: ledger.clients)
+        return ledger.entries.allSatisfy { counter, entry in
+            (now[counter] ?? 0) - (self.counted[counter] ?? 0) >= entry.acknowledged
+        }
+    }
+
     private func logs(_ tally: TallyProcess) -> String {
         "\(tally.log.suffix(4_000))\n--- Redis ---\n\(self.deployment.redis?.log.suffix(6_000) ?? "none")"
     }

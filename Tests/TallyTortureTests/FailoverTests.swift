@@ -2,7 +2,7 @@ import TallyCore
 import TallyTestSupport
 import Testing
 
-extension Attacks {
+extension ServerAttacks {
     /// Redis is a primary and a replica. Replication does not wait, so a replica that takes over may lack the last counts.
     @Suite struct Failovers {
         @Test(

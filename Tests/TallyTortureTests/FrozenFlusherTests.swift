@@ -2,7 +2,7 @@ import TallyCore
 import TallyTestSupport
 import Testing
 
-extension Attacks {
+extension ServerAttacks {
     @Suite struct FrozenFlushers {
         /// The lock of a flush is kept the longest: 30 s. Answers of Redis are waited for 10 s, majorities of MongoDB 10 s.
         private static let pastEveryTimeout: Duration = .seconds(35)

@@ -3,7 +3,7 @@ import TallyCore
 import TallyTestSupport
 import Testing
 
-extension Attacks {
+extension ServerAttacks {
     /// Redis comes back in an older state. Kept must be what was flushed before or acknowledged after; what was counted
     /// in between went with the disk, or is there.
     @Suite struct OlderRedis {
@@ -18,7 +18,7 @@ extension Attacks {
             for round in 0..<Torture.rounds(full: 50, short: 2) {
                 var random = chance(books.attack, round)
                 let ledger = Ledger()
-                let flushes = Torture.isFull ? Int.random(in: 1...3, using: &random) : 5
+                let flushes = Torture.isFull ? Int.random(in: 1...3, using: &random) : 3
                 for _ in 0..<flushes {
                     try await count(150, seed: random.next(), ledger, tally)
                     copies.append(try self.copy(redis))

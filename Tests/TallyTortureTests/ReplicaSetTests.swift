@@ -2,7 +2,7 @@ import TallyCore
 import TallyTestSupport
 import Testing
 
-extension Attacks {
+extension ServerAttacks {
     /// A MongoDB of three members loses its primary while a flush runs every second and counts come in.
     @Suite struct ReplicaSets {
         enum Fault: String, CaseIterable, CustomTestStringConvertible {
