@@ -180,7 +180,9 @@ struct SQLiteStoreTests {
     func beyondTheEnd() async throws {
         try await self.store.apply(self.batch(1, documents: self.documents(1)))
         try await self.store.close(self.epoch)
-        for _ in 1...2 { for number in 1...3 { try await self.store.apply(self.batch(Int64(number), documents: self.documents(1))) } }
+        for _ in 1...2 {
+            for number in 1...3 { try await self.store.apply(self.batch(Int64(number), documents: self.documents(1))) }
+        }
         #expect(try await self.store.total() == 6)
     }
 
