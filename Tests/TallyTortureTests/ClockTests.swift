@@ -28,7 +28,7 @@ extension Attacks {
                     try await flow(ledger, tally)
                 }
                 #expect(report.unanswered == 0)
-                try await eventually(within: .seconds(20), "the flush to go on", log: { tally.log }) {
+                try await eventually(within: .seconds(60), "the flush to go on", log: { tally.log }) {
                     try await deployment.pendingCount() == 0
                 }
                 try await books.check(ledger, tally, round: round, exactly: true)
