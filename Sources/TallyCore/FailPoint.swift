@@ -12,7 +12,7 @@ import Synchronization
 /// Places on a count's way where a test lets the process die, each between two steps that belong together.
 ///
 /// `TALLY_FAILPOINT=afterSeal:3` in the environment kills it with SIGKILL when it passes that place for the third time;
-/// without a number, for the first. In debug builds only: a release build contains nothing of it.
+/// without a number, for the first. In debug builds only: in a release build nothing is done at these places.
 public enum FailPoint: String, CaseIterable, Sendable {
     /// A lane is about to write a batch to Redis.
     case beforeSend
