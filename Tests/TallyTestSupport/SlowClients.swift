@@ -122,6 +122,35 @@ public final class SlowClients: Sendable {
         return outcome == .closed
     }
 
+    /// Sends a request again and again on one connection and reads nothing, until nothing more is taken.
+    /// - Parameter whileOpen: called then, before the connection is closed, with the number of whole requests that it
+    ///   took, the kernel's buffers on the way among them.
+    public static func sendWithoutReading(
+        _ request: String, port: Int, whileOpen: (_ sent: Int) async throws -> Void
+    ) async throws {
+        let socket = try RawSocket(port: port, bufferBytes: (receive: 4 * 1024, send: 64 * 1024))
+        defer { socket.close() }
+        let bytes = [UInt8](Array(repeating: Array(request.utf8), count: 10).joined())
+        var sent = 0
+        var refusals = 0
+        // Half a second in which not a byte was taken.
+        while refusals < 50 {
+            let outcome = bytes.withUnsafeBytes {
+                socket.send(UnsafeRawBufferPointer(rebasing: $0[(sent % bytes.count)...]))
+            }
+            switch outcome {
+            case .bytes(let count):
+                sent += count
+                refusals = 0
+            case .blocked:
+                refusals += 1
+                try await Task.sleep(for: .milliseconds(10))
+            case .closed: throw TestSupportError("the server closed the connection")
+            }
+        }
+        try await whileOpen(sent / request.utf8.count)
+    }
+
     private static let manyRequests = [UInt8](Array(repeating: wholeRequest, count: 10).joined())
 
     private static let wholeRequest = Array("GET /track?clientName=slow HTTP/1.1\r\nHost: tally\r\n\r\n".utf8)

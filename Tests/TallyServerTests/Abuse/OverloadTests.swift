@@ -58,8 +58,8 @@ extension EndToEnd {
                 perSecond: 4_000, for: .seconds(Torture.rounds(full: 3, short: 1))
             ).counted
             throttled.proxy.clientBytesPerSecond = Torture.rounds(full: 90_000, short: 15_000)
-            // As many callers as may always wait: the buffer is never without work, and nobody is refused.
-            let capacity = try await throttled.load(60).run(
+            // So many callers that the buffer is never without work, and so few that nobody is refused.
+            let capacity = try await throttled.load(Torture.rounds(full: 150, short: 60)).run(
                 perSecond: nil, for: .seconds(Torture.rounds(full: 10, short: 2)))
             counted += capacity.counted
             print("capacity: \(Int(capacity.goodput)) a second, p99 \(Int(capacity.milliseconds(at: 0.99))) ms")
@@ -89,9 +89,8 @@ extension EndToEnd {
                     // The offer was one.
                     #expect(report.withheld < report.sent / 10)
                 } else {
-                    // 800 that all waited would wait for 3 s.
-                    #expect(report.milliseconds(at: 0.5) <= 1_500)
-                    #expect(report.millisecondsToRefuse(at: 0.5) <= 500)
+                    // Were there a queue, all 800 would wait in it, and nobody be refused.
+                    #expect(report.refused > report.counted)
                 }
             }
             // And not one of them is lost, or counted twice, or counted though refused.
