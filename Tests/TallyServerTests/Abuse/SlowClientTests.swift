@@ -22,8 +22,9 @@ extension EndToEnd {
             let pid = try #require(tally.pid)
             let good = LoadGenerator.tracking(port: tally.port, connections: 256, counters: 50)
             _ = try await good.run(perSecond: 100, for: .seconds(1))
-            // `make test` runs a debug build, on processors that others use as well.
-            let within = Torture.isFull ? 250.0 : 3_000
+            // `make test` runs a debug build, on processors that others use as well: there it is enough that all of them
+            // are served. That slow ones get only so much of the time is what `unread` holds.
+            let within = Torture.isFull ? 250.0 : 10_000
             let before = try ProcessMemory.residentBytes(of: pid)
             let slow = SlowClients(port: tally.port, number: number)
             slow.start()
