@@ -32,7 +32,7 @@ struct FailureTests {
     }
 
     @Test(
-        "a server that cannot be reached is reported within 5 s, with its host and without the password",
+        "a server that cannot be reached is reported long before the driver's own 30 s, with its host and without the password",
         arguments: ["mongodb://user:hunter2@127.0.0.1:1/db", "mongodb://user:hunter2%40x@127.0.0.1:1/?appName=a@b"])
     func unreachable(uri: String) async throws {
         let store = try MongoStore(uri: uri, logger: .silent)
@@ -42,7 +42,8 @@ struct FailureTests {
             failure = await #expect(throws: StoreError.self) { try await store.ping() }
         }
         await store.shutdown()
-        #expect(duration < .seconds(5))
+        // 3 s, and what a busy machine adds.
+        #expect(duration < .seconds(15))
         #expect(failure?.code == .unavailable)
         #expect(failure?.description.contains("127.0.0.1:1") == true)
         #expect(failure?.description.contains("hunter2") == false)

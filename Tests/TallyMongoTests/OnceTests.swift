@@ -106,7 +106,7 @@ struct OnceTests {
             try await store.apply(batch(epoch, 4, [counts("acme", "cta", [("A", 1)])]))
             let warning = try #require(log.lines.first { $0.contains("missing from the store") })
             #expect(warning.hasPrefix("warning"))
-            #expect(warning.contains("lastApplied=1") && warning.contains("applying=4"))
+            #expect(warning.contains("last_applied=1") && warning.contains("applying=4"))
             #expect(try await store.metrics(client: "acme", test: nil)?.tests.first?.total == 2)
         }
     }
