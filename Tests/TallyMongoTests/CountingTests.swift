@@ -38,7 +38,7 @@ struct CountingTests {
         #expect(
             try await database.epoch(epoch) == [
                 "_id": "00000000000000ab", "ordinal": .int64(1), "buffer": "redis", "openedAt": updated,
-                "lastNumber": .int64(1), "total": .int64(11),
+                "lastNumber": .int64(1), "total": .int64(11), "begun": .int64(1),
             ])
         #expect(
             try await database.server.collections(database: database.name) == ["acme", "acme.hourly", "tally.epochs"])

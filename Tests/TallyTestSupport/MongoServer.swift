@@ -134,7 +134,7 @@ public final class MongoServer: Sendable {
         let process = try await ServerProcess.start(
             self.executable, arguments + self.extra, logFile: self.folder.url.appendingPathComponent("mongod.log"))
         self.process.withLock { $0 = process }
-        try await process.wait(within: .seconds(40), "MongoDB to answer on port \(self.port)") {
+        try await process.wait(within: .seconds(120), "MongoDB to answer on port \(self.port)") {
             let status = try await self.command(["serverStatus": 1], database: "admin")
             return status["pid"]?.integer == Int64(process.pid)
         }

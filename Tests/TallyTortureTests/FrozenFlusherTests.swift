@@ -75,16 +75,22 @@ extension ServerAttacks {
             return try #require(lock)
         }
 
-        /// Stops the process while it has begun a batch and not finished it.
+        /// Stops the process while it has begun a batch and not finished it: when a document has the batch, which others may
+        /// then be led to apply again, or at any moment.
         private func freeze(
             _ first: TallyProcess, lock: String, _ deployment: Deployment, _ random: inout SplitMix64
         ) async throws {
             let redis = try #require(deployment.redis)
+            let isAtDocument = !Torture.isFull || Bool.random(using: &random)
             try await eventually(within: .seconds(60), "an instance that is frozen in mid-flush", log: { first.log }) {
                 guard try await redis.command(["GET", "{tally}:flush-lock"]).text == lock else { return false }
                 let ledger = try await deployment.batchesInLedger()
                 guard ledger.begun > ledger.finished else { return false }
-                try await random.pause(milliseconds: 0...60)
+                if isAtDocument {
+                    guard try await self.isWrittenInPart(deployment) else { return false }
+                } else {
+                    try await random.pause(milliseconds: 0...250)
+                }
                 first.pause()
                 // What was on its way to MongoDB arrives all the same.
                 try await Task.sleep(for: .milliseconds(150))
@@ -95,6 +101,21 @@ extension ServerAttacks {
                 first.resume()
                 return false
             }
+        }
+
+        /// Whether a document has a batch that is not finished.
+        private func isWrittenInPart(_ deployment: Deployment) async throws -> Bool {
+            let mongo = try #require(deployment.mongo)
+            for epoch in try await mongo.documents(database: deployment.database, collection: "tally.epochs") {
+                guard let id = epoch["_id"]?.string, let begun = epoch["begun"]?.int64,
+                    let finished = epoch["lastNumber"]?.int64, begun > finished
+                else { continue }
+                let written = try await mongo.documents(
+                    database: deployment.database, collection: "client-0",
+                    filter: BSONDocument([("applied.\(id)", .int64(begun))]))
+                if !written.isEmpty { return true }
+            }
+            return false
         }
     }
 }
