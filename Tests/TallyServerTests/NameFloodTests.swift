@@ -29,14 +29,14 @@ extension EndToEnd {
             #expect(try await post((1...19).map { Item(test: "full", variation: "v1", event: "e\($0)") }) == 200)
             try await deployment.flush(tally)
 
-            // A tenth as single requests, each of which is looked at in the buffer; the others a thousand at once.
+            // A thousand at once, and besides some in requests of their own, each of which is looked at in the buffer.
             let names = Torture.rounds(full: 10_000_000, short: 50_000)
             func flood(_ names: Int) async throws -> Bool {
-                for number in 0..<(names * 9 / 10 / 1_000) {
+                for number in 0..<(names / 1_000) {
                     let items = (0..<1_000).map { _ in Item.new(number % 4, &random) }
                     guard try await post(items) == 422 else { return false }
                 }
-                return try await Self.single(names / 10, seed: random.next(), tally)
+                return try await Self.single(names / Torture.rounds(full: 100, short: 20), seed: random.next(), tally)
             }
             func size() async throws -> Size {
                 try await Size(of: deployment, #require(tally.pid))

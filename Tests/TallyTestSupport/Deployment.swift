@@ -101,8 +101,10 @@ public final class Deployment: Sendable {
     public func mongoPrimary() async throws -> MongoServer? { try await self.replicaSet?.primary() ?? self.mongo }
 
     /// How many batches the store's ledger has as begun, and as finished, over all epochs. With MongoDB alone.
-    public func batchesInLedger() async throws -> (begun: Int64, finished: Int64) {
-        guard let mongo = try await self.mongoPrimary() else { return (0, 0) }
+    /// - Parameter server: the one to ask; the primary where it is nil.
+    public func batchesInLedger(on server: MongoServer? = nil) async throws -> (begun: Int64, finished: Int64) {
+        let primary = server == nil ? try await self.mongoPrimary() : server
+        guard let mongo = primary else { return (0, 0) }
         return try await mongo.documents(database: self.database, collection: "tally.epochs").reduce(into: (0, 0)) {
             $0.0 += $1["begun"]?.int64 ?? 0
             $0.1 += $1["lastNumber"]?.int64 ?? 0

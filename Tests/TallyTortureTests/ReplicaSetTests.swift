@@ -22,15 +22,23 @@ extension ServerAttacks {
         func primaryLost(_ fault: Fault) async throws {
             let set = try await Self.shared.value
             let deployment = try await Deployment.start(.redisAndMongoDB, on: set)
-            let tally = try await TallyProcess.start(deployment.settings())
+            // The traffic's special names all fall into a few tests.
+            let room = ["MAX_VARIATIONS_PER_TEST": "1000", "MAX_EVENTS_PER_TEST": "1000"]
+            let tally = try await TallyProcess.start(deployment.settings().merging(room) { $1 })
             var books = Books("MongoDB's primary \(fault.rawValue)", deployment)
             for round in 0..<Torture.rounds(full: 20, short: 1) {
                 var random = chance(books.attack, round)
                 let ledger = Ledger()
-                let report = try await withTraffic(to: tally, seed: random.next(), pause: .milliseconds(5), ledger) {
+                let report = try await withTraffic(
+                    to: tally, seed: random.next(), counters: 3_000, pause: .milliseconds(2), ledger
+                ) {
                     try await self.waitForFlush(deployment, tally)
-                    // A moment of chance, so that at some of them a flush is under way.
-                    try await random.pause(milliseconds: 0...1_000)
+                    // In the middle of a batch, or at any moment.
+                    if !Torture.isFull || Bool.random(using: &random) {
+                        try await self.waitForBegin(deployment, tally)
+                    } else {
+                        try await random.pause(milliseconds: 0...1_000)
+                    }
                     try await self.strike(fault, set)
                     try await self.waitForFlush(deployment, tally)
                 }
@@ -47,6 +55,16 @@ extension ServerAttacks {
                 within: .seconds(90), "a batch to be finished", log: { String(tally.log.suffix(4_000)) }
             ) {
                 try await deployment.batchesInLedger().finished > before
+            }
+        }
+
+        private func waitForBegin(_ deployment: Deployment, _ tally: TallyProcess) async throws {
+            let set = try #require(deployment.replicaSet)
+            let primary = try await set.primary()
+            try await eventually(within: .seconds(90), "a batch to be begun", log: { String(tally.log.suffix(4_000)) })
+            {
+                let ledger = try await deployment.batchesInLedger(on: primary)
+                return ledger.begun > ledger.finished
             }
         }
 
