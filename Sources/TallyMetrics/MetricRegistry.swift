@@ -6,9 +6,10 @@ import Synchronization
 /// What measures makes its `Counter`, `Meter` or histogram once, and keeps it; writing to it takes no lock. Asked again
 /// for the same name and labels, the registry gives the same series.
 ///
-/// Not swift-prometheus, which would stand here by the same protocol, for two reasons. Its factory gives no HELP, which
-/// `promtool check metrics` asks for. And its histogram takes one value a call, under a lock, and walks all buckets for
-/// it; this one takes what a whole tick of an event loop shares at once.
+/// Not swift-prometheus, which would stand here by the same protocol, for two reasons. Its histogram takes one value a
+/// call, under a lock: 53 ns for every request with the buckets of `/track`, where 64 requests of one tick cost 170 ns
+/// together here, all that is measured of them included. And its factory gives no HELP, which `promtool check metrics`
+/// asks for.
 public final class MetricRegistry: MetricsFactory {
     private struct Family {
         let kind: Metric.Kind

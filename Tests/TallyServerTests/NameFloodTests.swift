@@ -111,6 +111,7 @@ extension EndToEnd {
         var redis: Int64 = 0
         /// What its documents take.
         var mongo: Int64 = 0
+        /// With its write-ahead log.
         var file: Int64 = 0
 
         init(of deployment: Deployment, _ pid: Int32) async throws {
@@ -125,7 +126,9 @@ extension EndToEnd {
                 self.mongo = try #require(stats["dataSize"]?.integer)
             }
             let file = deployment.dataDirectory().appendingPathComponent("tally.sqlite").path
-            self.file = (try? FileManager.default.attributesOfItem(atPath: file)[.size] as? Int64) ?? 0
+            self.file = ["", "-wal"].reduce(0) {
+                $0 + ((try? FileManager.default.attributesOfItem(atPath: file + $1)[.size] as? Int64) ?? 0)
+            }
         }
 
         var description: String {
