@@ -11,7 +11,7 @@ SOURCES := Package.swift Sources Tests
 RELEASE := -c release --static-swift-stdlib
 
 .DEFAULT_GOAL := help
-.PHONY: help bench setup setup-tests run build test torture unit coverage dev format lint package test-package clean
+.PHONY: help bench setup setup-tests run build test torture fuzz unit coverage dev format lint package test-package clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ torture: setup-tests ## Attack the promise on counts with everything (ARGS as fo
 unit: setup ## Run the tests that need no server
 	swift build --build-tests
 	swift test --skip-build --disable-xctest --filter '^Tally($(UNIT))Tests\.' $(ARGS)
+
+fuzz: setup ## Feed the parsers from libFuzzer under AddressSanitizer (ARGS='RUNS SEED')
+	@Scripts/fuzz $(ARGS)
 
 coverage: setup ## Say which lines the unit tests run, by file, the least covered first (a build of its own)
 	@Scripts/coverage '^Tally($(UNIT))Tests\.'

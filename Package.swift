@@ -160,3 +160,11 @@ let package = Package(
             name: "TallyTortureTests", dependencies: ["TallyCore", "TallyTestSupport", "tally"], swiftSettings: strict),
     ]
 )
+
+// Built by Scripts/fuzz alone: its function `main` comes from libFuzzer.
+if Context.environment["TALLY_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzzing", dependencies: ["TallyAccess", "TallyConfig", "TallyTrack"], path: "Tests/Fuzzing",
+            swiftSettings: strict))
+}
