@@ -1,3 +1,5 @@
+import TallyCore
+
 /// Every key of the configuration, and all there is to say about it.
 ///
 /// The one list from which flags, `.env.example`, error texts and `tally config` are made. To add a setting: a case
@@ -151,8 +153,9 @@ public enum SettingKey: String, CaseIterable, Sendable {
                 allowed: LogLevel.allCases.map(\.rawValue).joined(separator: ", "), example: "debug")
         case .logFormat:
             Details(
-                standard: .value(LogFormat.text.rawValue), meaning: "How log lines are written, to standard output",
-                allowed: LogFormat.allCases.map(\.rawValue).joined(separator: ", "), example: "json")
+                standard: .value(LogLine.Format.text.rawValue),
+                meaning: "How log lines are written, to standard output",
+                allowed: LogLine.Format.allCases.map(\.rawValue).joined(separator: ", "), example: "json")
         case .accessLog:
             Details(
                 standard: .unset("no access log"),

@@ -1,4 +1,5 @@
 public import TallyAccess
+public import TallyCore
 public import TallyCron
 
 /// The configuration: checked, typed, and with the memory of where each value came from.
@@ -26,7 +27,7 @@ public struct Settings: Sendable {
     /// Nil for plain HTTP.
     public let tls: TLSFiles?
     public let logLevel: LogLevel
-    public let logFormat: LogFormat
+    public let logFormat: LogLine.Format
     /// A path, `-` for standard output; nil for none.
     public let accessLog: String?
     /// The access log takes one request of so many.
@@ -105,7 +106,7 @@ public struct Settings: Sendable {
             key: reader.optional(.tlsKeyFile, show: \.self, SettingParsers.path))
         reader.requireTogether(.tlsCertificateFile, .tlsKeyFile)
         self.logLevel = reader.required(.logLevel, SettingParsers.choice(of: LogLevel.self))
-        self.logFormat = reader.required(.logFormat, SettingParsers.choice(of: LogFormat.self))
+        self.logFormat = reader.required(.logFormat, SettingParsers.choice(of: LogLine.Format.self))
         self.accessLog = reader.optional(.accessLog, show: \.self, SettingParsers.path)
         self.accessLogEvery = reader.required(
             .accessLogEvery, SettingParsers.wholeNumber(within: SettingKey.everyRange))

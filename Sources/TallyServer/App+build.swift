@@ -43,9 +43,7 @@ extension App {
 
         let accessLogFile = try settings.accessLog.map { try AccessLogFile(path: $0, logger: logger) }
         let accessLog = accessLogFile.map { file in
-            AccessLog(
-                every: settings.accessLogEvery, format: LogLine.Format(rawValue: settings.logFormat.rawValue) ?? .text
-            ) { file.write($0) }
+            AccessLog(every: settings.accessLogEvery, format: settings.logFormat) { file.write($0) }
         }
 
         // Buffer and store.

@@ -89,7 +89,6 @@ extension Logger {
     /// The one logger of a command.
     init(_ settings: Settings) {
         let level = Logger.Level(rawValue: settings.logLevel.rawValue) ?? .info
-        let format = LogLine.Format(rawValue: settings.logFormat.rawValue) ?? .text
-        self.init(label: "tally") { _ in LineLogHandler(format: format, level: level) }
+        self.init(label: "tally") { _ in LineLogHandler(format: settings.logFormat, level: level) }
     }
 }

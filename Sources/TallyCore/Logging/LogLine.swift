@@ -6,7 +6,7 @@ import Darwin
 
 /// Writes one line of a log.
 public enum LogLine {
-    public enum Format: String, Sendable {
+    public enum Format: String, CaseIterable, Sendable {
         /// For people: time, level, message, then `key=value`.
         case text
         /// For machines: an object, with `time`, `level`, `event` and `message` first.
