@@ -15,11 +15,7 @@ struct Audit: AsyncParsableCommand {
               tally audit --format json
             """)
 
-    enum Format: String, ExpressibleByArgument, CaseIterable {
-        case table, json
-    }
-
-    @Option(help: "table or json.") var format: Format = .table
+    @Option(help: "table or json.") var format: TableOrJSON = .table
     @OptionGroup var options: SettingOptions
 
     func run() async throws {

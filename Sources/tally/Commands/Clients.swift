@@ -12,11 +12,7 @@ struct Clients: AsyncParsableCommand {
               tally clients --format json | jq -r '.clients[].clientName'
             """)
 
-    enum Format: String, ExpressibleByArgument, CaseIterable {
-        case table, json
-    }
-
-    @Option(help: "table or json.") var format: Format = .table
+    @Option(help: "table or json.") var format: TableOrJSON = .table
     @OptionGroup var options: SettingOptions
 
     func run() async throws {

@@ -15,11 +15,7 @@ struct Config: AsyncParsableCommand {
               tally config --format json | jq -r '.settings[] | select(.from != "default") | .key'
             """)
 
-    enum Format: String, ExpressibleByArgument, CaseIterable {
-        case table, json
-    }
-
-    @Option(help: "table or json.") var format: Format = .table
+    @Option(help: "table or json.") var format: TableOrJSON = .table
     @OptionGroup var options: SettingOptions
 
     func run() async throws {

@@ -1,8 +1,4 @@
 import ArgumentParser
-import Logging
-import NIOCore
-import NIOPosix
-import TallyConfig
 import TallyCore
 import TallyFlush
 import TallyServer
@@ -27,20 +23,17 @@ struct Flush: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let settings = try self.options.load()
-            var logger = Logger(settings)
-            logger.logLevel = max(logger.logLevel, .warning)
-            let storage = try Storage(
-                settings, opensSpool: false, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
-            let flusher = Flusher(buffers: storage.buffers, store: storage.store, logger: logger, now: Timestamp.now)
-            let progress = ProgressLine()
-            do {
-                // A service beside this one may hold the lock for a moment; what was asked for is a flush, so it waits.
+            try await withStorage(self.options) { storage, logger in
+                let flusher = Flusher(
+                    buffers: storage.buffers, store: storage.store, logger: logger, now: Timestamp.now)
+                let progress = ProgressLine()
+                defer { progress.end() }
                 let show: @Sendable (FlushProgress) -> Void = { flush in
                     progress.show(
                         "\(flush.buffer): \(flush.done) of \(Quantity.of(flush.of, "batch", "batches")), "
                             + Quantity.of(flush.report.total, "count"))
                 }
+                // A service beside this one may hold the lock for a moment; what was asked for is a flush, so it waits.
                 var report = try await flusher.flush(isUrgent: true, progress: show)
                 while !report.skippedBuffers.isEmpty {
                     try await Task.sleep(for: .milliseconds(200))
@@ -49,12 +42,7 @@ struct Flush: AsyncParsableCommand {
                 progress.end()
                 print(report.batches == 0 ? "nothing to move" : report.summary)
                 try await self.tendDeadLetters(storage.store)
-            } catch {
-                progress.end()
-                await storage.shutdown()
-                throw error
             }
-            await storage.shutdown()
         }
     }
 

@@ -1,13 +1,6 @@
 import ArgumentParser
-import Logging
-import NIOCore
-import NIOPosix
 import TallyCore
 import TallyServer
-
-enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
-    case table, json, csv
-}
 
 struct Metrics: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -23,9 +16,13 @@ struct Metrics: AsyncParsableCommand {
               tally metrics acme --format json | jq '.tests[] | {testID, total}'
             """)
 
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case table, json, csv
+    }
+
     @Argument(help: "The client's name.") var client: String
     @Option(help: "Only this test.") var test: String?
-    @Option(help: "table, json or csv.") var format: OutputFormat = .table
+    @Option(help: "table, json or csv.") var format: Format = .table
     @OptionGroup var options: SettingOptions
 
     func validate() throws {
@@ -49,31 +46,4 @@ struct Metrics: AsyncParsableCommand {
             }
         }
     }
-}
-
-/// Opens buffer and store for a command that reads, and closes them after it.
-func withStorage(_ options: SettingOptions, _ body: (Storage) async throws -> Void) async throws {
-    let settings = try options.load()
-    var logger = Logger(settings)
-    logger.logLevel = max(logger.logLevel, .warning)
-    let storage = try Storage(
-        settings, opensSpool: false, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
-    do {
-        try await body(storage)
-    } catch {
-        await storage.shutdown()
-        throw error
-    }
-    await storage.shutdown()
-}
-
-/// - Throws: `ValidationError`, where it is no client's name.
-func validateClient(_ name: String) throws {
-    if let fault = NameRules.faultInClient(Array(name.utf8)) { throw ValidationError("the client's name \(fault)") }
-}
-
-/// Says that a client has no numbers, and gives the exit code for it.
-func nothingFlushed(for client: String) -> ExitCode {
-    printError("tally: nothing was ever flushed for client \(client); counts show after the next flush")
-    return ExitCode(ExitStatus.checkFailed)
 }
