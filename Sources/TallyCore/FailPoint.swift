@@ -32,6 +32,8 @@ public enum FailPoint: String, CaseIterable, Sendable {
     case beforeAcknowledge
     /// The buffer has forgotten the batch.
     case afterAcknowledge
+    /// `tally import` has brought a batch into the store, and others are to follow.
+    case midImport
 
     #if DEBUG
     /// The process has come to this place.

@@ -1,5 +1,6 @@
 public import Foundation
 import Synchronization
+public import TallyCore
 
 /// The built `tally` program, serving, with a folder for its data of its own.
 ///
@@ -173,6 +174,18 @@ public final class TallyProcess: Sendable {
         let exit = try await process.waitUntilExit(within: .seconds(60))
         // A terminal ends its lines with both characters.
         return (exit, columns == nil ? process.log : process.log.replacingOccurrences(of: "\r\n", with: "\n"))
+    }
+
+    /// Runs another command of the program with the same settings, which dies at a place on its way (`FailPoint`).
+    /// - Throws: `TestSupportError` where it ends otherwise.
+    public func run(_ arguments: [String], dyingAt place: FailPoint, passing: Int) async throws {
+        let settings = self.settings.merging(["TALLY_FAILPOINT": "\(place.rawValue):\(passing)"]) { $1 }
+        let (exit, output) = try await Self.run(
+            arguments, environment: Self.environment(settings), directory: self.folder.url, within: .seconds(60))
+        guard exit == .signal(SIGKILL) else {
+            throw TestSupportError(
+                "it did not die at passing \(passing) of \(place.rawValue), but ended with \(exit): \(output)")
+        }
     }
 
     /// Starts another command of the program with the same settings, for tests that freeze or kill it.

@@ -92,7 +92,10 @@ public struct Importer: Sendable {
             let batch = SealedBatch(
                 id: BatchID(epoch: run.epoch, number: run.number), hour: hour, sealedAt: self.now(),
                 buffer: run.buffer, documents: documents)
-            if run.number > run.standing.batches { try await self.store.apply(batch) }
+            if run.number > run.standing.batches {
+                try await self.store.apply(batch)
+                FailPoint.reach(.midImport)
+            }
             run.total += batch.total
             progress(run.total)
         }

@@ -118,14 +118,7 @@ extension EndToEnd {
             }
             let deployment = try await Deployment.start(kind)
             let tally = try await TallyProcess.start(deployment.settings(flush: Deployment.never))
-            for least in [2, 15] {
-                let process = try await tally.start(node.arguments)
-                try await eventually("\(least) clients to be there", log: { process.log }) {
-                    try await deployment.countedInStore(clients: ledger.clients).count >= least * 10
-                }
-                process.kill()
-                try await process.waitUntilExit()
-            }
+            for passing in [2, 15] { try await tally.run(node.arguments, dyingAt: .midImport, passing: passing) }
             let (exit, output) = try await tally.run(node.arguments)
             #expect(exit == .code(0) && output.contains("was taken over before"), "\(output)")
             #expect(try await deployment.violations(ledger, tally, exactly: true) == [])
