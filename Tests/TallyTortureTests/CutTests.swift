@@ -31,27 +31,21 @@ extension Attacks {
                 deployment.settings(redisPort: redis.port, mongoPort: mongo.port))
             var books = Books("cuts, half-open connections, delays", deployment)
             let faults = Torture.rounds(full: 500, short: 50)
-            for round in 0..<(faults / 25) {
-                var random = chance(books.attack, round)
-                // Every other time what has no answer is sent again under its event ID.
-                let eventIDs = round % 2 == 1
-                let ledger = Ledger()
-                try await withTraffic(to: tally, seed: random.next(), eventIDs: eventIDs, ledger) {
-                    for fault in 0..<25 {
-                        let proxy = Bool.random(using: &random) ? redis : mongo
-                        // Between flushes there is little to break on the way to MongoDB.
-                        if proxy === mongo, Torture.isFull || fault % 10 == 0 { try await self.waitForBytes(on: proxy) }
-                        try await self.attack(proxy, Fault.draw(&random), &random)
-                        // Counting goes on whatever happened to MongoDB, and again when Redis is back.
-                        try await flow(ledger, tally, counts: 10)
-                    }
+            try await books.attack(tally, rounds: faults / 25, faults: 25) { random, ledger in
+                for fault in 0..<25 {
+                    let proxy = Bool.random(using: &random) ? redis : mongo
+                    // Between flushes there is little to break on the way to MongoDB.
+                    if proxy === mongo, Torture.isFull || fault % 10 == 0 { try await self.waitForBytes(on: proxy) }
+                    try await self.attack(proxy, Fault.draw(&random), &random)
+                    // Counting goes on whatever happened to MongoDB, and again when Redis is back.
+                    try await flow(ledger, tally, counts: 10)
                 }
+            } afterwards: {
                 // What was to break after so many bytes, and has not, would break the check.
                 for proxy in [redis, mongo] {
                     proxy.cut(afterClientBytes: .max)
                     proxy.cut(afterServerBytes: .max)
                 }
-                try await books.check(ledger, tally, round: round, faults: 25, exactly: eventIDs)
             }
             await redis.stop()
             await mongo.stop()

@@ -44,19 +44,14 @@ extension Attacks {
             let deployment = try await Deployment.start(target.kind)
             let tally = try await TallyProcess.start(deployment.settings())
             var books = Books("kill -9 at \(target.testDescription)", deployment)
-            for round in 0..<target.rounds {
-                // Every other time what has no answer is sent again under its event ID.
-                let eventIDs = round % 2 == (target.kind == .redisAndMongoDB ? 1 : 0)
-                let ledger = Ledger()
-                var random = chance(books.attack, round)
+            try await books.attack(
+                tally, rounds: target.rounds, beginsWithIDs: target.kind != .redisAndMongoDB
+            ) { random, ledger in
                 let passing = Int.random(in: target.passings, using: &random)
-                try await withTraffic(to: tally, seed: random.next(), eventIDs: eventIDs, ledger) {
-                    try await self.die(target.place, passing, tally, deployment)
-                    try await deployment.forgetFlushLock()
-                    try await tally.restart()
-                    try await flow(ledger, tally)
-                }
-                try await books.check(ledger, tally, round: round, exactly: eventIDs)
+                try await self.die(target.place, passing, tally, deployment)
+                try await deployment.forgetFlushLock()
+                try await tally.restart()
+                try await flow(ledger, tally)
             }
         }
 

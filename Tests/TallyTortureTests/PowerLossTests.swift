@@ -13,20 +13,11 @@ extension Attacks {
             let disk = try FaultyDisk(below: deployment.dataDirectory())
             let tally = try await TallyProcess.start(deployment.settings().merging(disk.environment) { $1 })
             var books = Books("power loss under SQLite, \(kind.rawValue)", deployment)
-            for round in 0..<Torture.rounds(full: 25, short: kind == .embedded ? 2 : 1) {
-                var random = chance(books.attack, round)
-                // Every other time what has no answer is sent again under its event ID.
-                let eventIDs = round % 2 == 1
-                let ledger = Ledger()
-                try await withTraffic(to: tally, seed: random.next(), eventIDs: eventIDs, ledger) {
-                    try await flow(ledger, tally)
-                    try await random.pause(milliseconds: 0...1_100)
-                    try await tally.kill()
-                    try disk.losePower()
-                    try await tally.restart()
-                    try await flow(ledger, tally)
-                }
-                try await books.check(ledger, tally, round: round, exactly: eventIDs)
+            let rounds = Torture.rounds(full: 25, short: kind == .embedded ? 2 : 1)
+            try await books.strike(tally, rounds: rounds) {
+                try await tally.kill()
+                try disk.losePower()
+                try await tally.restart()
             }
         }
 
@@ -36,18 +27,8 @@ extension Attacks {
             let deployment = try await Deployment.start(.redisAndMongoDB, redis: redis)
             let tally = try await TallyProcess.start(deployment.settings())
             var books = Books("power loss under Redis", deployment)
-            for round in 0..<Torture.rounds(full: 50, short: 3) {
-                var random = chance(books.attack, round)
-                // Every other time what has no answer is sent again under its event ID.
-                let eventIDs = round % 2 == 1
-                let ledger = Ledger()
-                try await withTraffic(to: tally, seed: random.next(), eventIDs: eventIDs, ledger) {
-                    try await flow(ledger, tally)
-                    try await random.pause(milliseconds: 0...1_100)
-                    try await self.losePower(redis)
-                    try await flow(ledger, tally)
-                }
-                try await books.check(ledger, tally, round: round, exactly: eventIDs)
+            try await books.strike(tally, rounds: Torture.rounds(full: 50, short: 3)) {
+                try await self.losePower(redis)
             }
         }
 

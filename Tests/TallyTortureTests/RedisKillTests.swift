@@ -10,19 +10,9 @@ extension ServerAttacks {
             let redis = try #require(deployment.redis)
             let tally = try await TallyProcess.start(deployment.settings())
             var books = Books("kill -9 of Redis, always", deployment)
-            for round in 0..<Torture.rounds(full: 50, short: 3) {
-                var random = chance(books.attack, round)
-                // Every other time what has no answer is sent again under its event ID.
-                let eventIDs = round % 2 == 1
-                let ledger = Ledger()
-                try await withTraffic(to: tally, seed: random.next(), eventIDs: eventIDs, ledger) {
-                    try await flow(ledger, tally)
-                    try await random.pause(milliseconds: 0...1_100)
-                    try await redis.kill()
-                    try await redis.restart()
-                    try await flow(ledger, tally)
-                }
-                try await books.check(ledger, tally, round: round, exactly: eventIDs)
+            try await books.strike(tally, rounds: Torture.rounds(full: 50, short: 3)) {
+                try await redis.kill()
+                try await redis.restart()
             }
         }
 
