@@ -126,13 +126,15 @@ let package = Package(
             path: "Tests/TallyTestSupport", swiftSettings: strict),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .target(name: "FaultyDisk", path: "Tests/FaultyDisk"),
-        .testTarget(name: "TallyCoreTests", dependencies: ["TallyCore"], swiftSettings: strict),
+        .testTarget(name: "TallyCoreTests", dependencies: ["TallyCore", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(name: "TallyFlushTests", dependencies: ["TallyFlush"], swiftSettings: strict),
         .testTarget(
             name: "TallyAccessTests", dependencies: ["TallyAccess", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(
             name: "TallyConfigTests", dependencies: ["TallyConfig", "TallyTestSupport"], swiftSettings: strict),
-        .testTarget(name: "TallyMetricsTests", dependencies: ["TallyMetrics", metrics], swiftSettings: strict),
+        .testTarget(
+            name: "TallyMetricsTests", dependencies: ["TallyMetrics", "TallyTestSupport", metrics],
+            swiftSettings: strict),
         .testTarget(name: "TallyCronTests", dependencies: ["TallyCron", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(
             name: "TallyTrackTests", dependencies: ["TallyTrack", "TallyTestSupport"], swiftSettings: strict),

@@ -18,19 +18,6 @@ struct DotEnvFuzzTests {
         ]
         .map { Array($0.utf8) } + [[0], [0xFF], [0xC3], [0xED, 0xA0, 0x80], [0x85]]
 
-    static func mutate(_ bytes: inout [UInt8], _ random: inout SplitMix64) {
-        let place = Int.random(in: 0...bytes.count, using: &random)
-        let length = min(Int.random(in: 0...12, using: &random), bytes.count - place)
-        switch Int.random(in: 0..<5, using: &random) {
-        case 0: bytes.insert(contentsOf: Self.tokens[Int.random(in: 0..<Self.tokens.count, using: &random)], at: place)
-        case 1: bytes.removeSubrange(place..<place + length)
-        case 2: bytes.insert(contentsOf: Array(bytes[place..<place + length]), at: place)
-        case 3 where place < bytes.count: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
-        case 4 where place < bytes.count: bytes[place] = UInt8(truncatingIfNeeded: random.next())
-        default: break
-        }
-    }
-
     /// Says which rule was broken.
     static func check(_ bytes: [UInt8]) -> String? {
         let (entries, faults) = DotEnv.scan(bytes)
@@ -63,7 +50,9 @@ struct DotEnvFuzzTests {
         let runs = Torture.rounds(full: 1_000_000, short: 20_000)
         for run in 0..<runs {
             var bytes = Array(Self.corpus[Int.random(in: 0..<Self.corpus.count, using: &random)].utf8)
-            for _ in 0..<Int.random(in: 1...4, using: &random) { Self.mutate(&bytes, &random) }
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                ByteMutation.mutate(&bytes, tokens: Self.tokens, &random)
+            }
             if DotEnv.scan(bytes).faults.isEmpty { accepted += 1 }
             if let fault = Self.check(bytes) {
                 Issue.record("run \(run) of seed \(Torture.seed): \(fault): \(String(decoding: bytes, as: UTF8.self))")

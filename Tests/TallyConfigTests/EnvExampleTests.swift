@@ -1,22 +1,17 @@
 // Foundation to read the file at the root of the repository.
 import Foundation
+import TallyTestSupport
 import Testing
 
 @testable import TallyConfig
 
 @Suite struct EnvExampleTests {
-    /// From this file to the root: TallyConfigTests, Tests.
-    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
-
     @Test(
         "what is made from the table of keys is current",
         arguments: [(".env.example", EnvExample.render()), ("docs/configuration.md", SettingsDocument.render())])
     func fileIsCurrent(path: String, rendered: String) throws {
-        let file = Self.root.appendingPathComponent(path)
-        if ProcessInfo.processInfo.environment["TALLY_UPDATE_EXAMPLES"] == "1" {
-            try Data(rendered.utf8).write(to: file)
-        }
+        let file = MadeDocument.file(path)
+        if MadeDocument.isRewritten { try Data(rendered.utf8).write(to: file) }
         #expect(
             try Data(contentsOf: file) == Data(rendered.utf8),
             "write \(path) anew with TALLY_UPDATE_EXAMPLES=1 swift test --filter EnvExampleTests")

@@ -1,13 +1,10 @@
 // Foundation to read files.
 import Foundation
 import TallyCore
+import TallyTestSupport
 import Testing
 
 @Suite struct LogsDocumentTests {
-    /// From this file to the root: TallyCoreTests, Tests.
-    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
-
     private static var events: String {
         let rows = LoggedEvent.allCases.map { event in
             let fields = event.details.fields.map { "`\($0.rawValue)`" }.joined(separator: ", ")
@@ -23,7 +20,7 @@ import Testing
 
     @Test("docs/logs.md has the tables of events and fields as they are in the code")
     func tables() throws {
-        let file = Self.root.appendingPathComponent("docs/logs.md")
+        let file = MadeDocument.file("docs/logs.md")
         let text = try String(contentsOf: file, encoding: .utf8)
         let parts = text.components(separatedBy: "<!-- end -->\n")
         try #require(parts.count == 3)
@@ -35,7 +32,7 @@ import Testing
             current += part[..<start] + table + "<!-- end -->\n"
         }
         current += parts[2]
-        if ProcessInfo.processInfo.environment["TALLY_UPDATE_EXAMPLES"] == "1" {
+        if MadeDocument.isRewritten {
             try current.write(to: file, atomically: true, encoding: .utf8)
         } else {
             #expect(text == current, "write it anew with TALLY_UPDATE_EXAMPLES=1")
@@ -54,7 +51,7 @@ import Testing
 
     @Test("nothing is logged without an event")
     func everyLine() throws {
-        let sources = Self.root.appendingPathComponent("Sources")
+        let sources = Executable.repository.appendingPathComponent("Sources")
         let files = try #require(FileManager.default.enumerator(at: sources, includingPropertiesForKeys: nil))
         for case let file as URL in files where file.pathExtension == "swift" {
             let text = try String(contentsOf: file, encoding: .utf8)

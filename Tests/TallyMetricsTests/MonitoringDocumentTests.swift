@@ -1,12 +1,11 @@
 // Foundation to read the file.
 import Foundation
 import TallyMetrics
+import TallyTestSupport
 import Testing
 
 @Suite struct MonitoringDocumentTests {
-    /// From this file to the root: TallyMetricsTests, Tests.
-    private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().appendingPathComponent("docs/monitoring.md")
+    private static let file = MadeDocument.file("docs/monitoring.md")
 
     private static var table: String {
         let rows = Metric.allCases.map { metric in
@@ -29,7 +28,7 @@ import Testing
         let text = try String(contentsOf: Self.file, encoding: .utf8)
         let start = try #require(text.range(of: "MonitoringDocumentTests -->\n")).upperBound
         let end = try #require(text.range(of: "<!-- end -->")).lowerBound
-        if ProcessInfo.processInfo.environment["TALLY_UPDATE_EXAMPLES"] == "1" {
+        if MadeDocument.isRewritten {
             try (text[..<start] + Self.table + text[end...]).write(to: Self.file, atomically: true, encoding: .utf8)
         } else {
             #expect(text[start..<end] == Self.table, "write it anew with TALLY_UPDATE_EXAMPLES=1")

@@ -7,6 +7,24 @@ extension EndToEnd {
     @Suite struct NginxExample {
         private static let track = "/track?clientName=acme&testID=cta&variation=B"
 
+        private let folder: TemporaryDirectory
+        private let certificate: SelfSignedCertificate
+        private let tally: TallyProcess
+        private let nginx: NginxServer
+
+        init() async throws {
+            let folder = try TemporaryDirectory("nginx-example")
+            let certificate = try SelfSignedCertificate(in: folder.url)
+            let tally = try await TallyProcess.start(
+                ["TRUSTED_PROXIES": "127.0.0.1", "FLUSH_SCHEDULE": Deployment.never])
+            self.nginx = try await NginxServer.start { port in
+                try Self.example(port: port, target: tally.port, certificate)
+            }
+            self.folder = folder
+            self.certificate = certificate
+            self.tally = tally
+        }
+
         private static func example(
             port: Int, target: Int, _ certificate: SelfSignedCertificate
         ) throws -> String {
@@ -27,15 +45,8 @@ extension EndToEnd {
 
         @Test("the example for nginx counts over TLS, passes addresses on, and keeps connections to tally open")
         func example() async throws {
-            let folder = try TemporaryDirectory("nginx-example")
-            let certificate = try SelfSignedCertificate(in: folder.url)
-            let tally = try await TallyProcess.start(
-                ["TRUSTED_PROXIES": "127.0.0.1", "FLUSH_SCHEDULE": Deployment.never])
-            let nginx = try await NginxServer.start { port in
-                try Self.example(port: port, target: tally.port, certificate)
-            }
-            let trusted = certificate.certificateFile.path
-            let caller = try await TestConnection.connect(port: nginx.port, trusting: trusted)
+            let trusted = self.certificate.certificateFile.path
+            let caller = try await TestConnection.connect(port: self.nginx.port, trusting: trusted)
             for _ in 0..<20 { #expect(try await caller.request(.GET, Self.track).status == 200) }
             #expect(try await caller.request(.GET, "/readyz").status == 200)
 
@@ -46,7 +57,8 @@ extension EndToEnd {
             #expect(forged.text.contains("203.0.113.9"), "\(forged.text)")
 
             let tooLarge = try await TestConnection.once(
-                port: nginx.port, trusting: trusted, .POST, "/track", headers: ["Content-Type": "application/json"],
+                port: self.nginx.port, trusting: trusted, .POST, "/track",
+                headers: ["Content-Type": "application/json"],
                 body: Array(repeating: UInt8(ascii: " "), count: 1_100_000))
             #expect(tooLarge.status == 413)
 
@@ -58,20 +70,13 @@ extension EndToEnd {
 
         @Test("a tally that is away is a 502 of nginx at once, and comes back by itself")
         func away() async throws {
-            let folder = try TemporaryDirectory("nginx-example")
-            let certificate = try SelfSignedCertificate(in: folder.url)
-            let tally = try await TallyProcess.start(
-                ["TRUSTED_PROXIES": "127.0.0.1", "FLUSH_SCHEDULE": Deployment.never])
-            let nginx = try await NginxServer.start { port in
-                try Self.example(port: port, target: tally.port, certificate)
-            }
-            let trusted = certificate.certificateFile.path
-            #expect(try await tally.terminate() == 0)
+            let trusted = self.certificate.certificateFile.path
+            #expect(try await self.tally.terminate() == 0)
             #expect(
-                try await TestConnection.once(port: nginx.port, trusting: trusted, .GET, Self.track).status == 502)
-            try await tally.restart()
+                try await TestConnection.once(port: self.nginx.port, trusting: trusted, .GET, Self.track).status == 502)
+            try await self.tally.restart()
             try await eventually("counting again") {
-                try await TestConnection.once(port: nginx.port, trusting: trusted, .GET, Self.track).status == 200
+                try await TestConnection.once(port: self.nginx.port, trusting: trusted, .GET, Self.track).status == 200
             }
         }
     }

@@ -7,9 +7,7 @@ extension EndToEnd {
     /// docs/commands.md shows what the commands answer. Here they are run as they stand there, one after the other, and
     /// held against it; `TALLY_UPDATE_EXAMPLES=1` writes down what they answer now.
     @Suite struct CommandsPage {
-        private static let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("docs/commands.md")
+        private static let file = MadeDocument.file("docs/commands.md")
 
         @Test("the commands of docs/commands.md answer as the page shows")
         func page() async throws {
@@ -65,7 +63,7 @@ extension EndToEnd {
             }
             let now = lines.joined(separator: "\n")
             #expect(ran > 20)
-            if ProcessInfo.processInfo.environment["TALLY_UPDATE_EXAMPLES"] == "1" {
+            if MadeDocument.isRewritten {
                 try Data(now.utf8).write(to: Self.file)
             } else {
                 let first = zip(page.components(separatedBy: "\n"), lines).enumerated().first { $1.0 != $1.1 }

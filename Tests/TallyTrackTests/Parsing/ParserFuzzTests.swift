@@ -36,20 +36,6 @@ struct ParserFuzzTests {
             "\"testID\":", "\"eventID\":", "eventID=", "clientName", "testID=", "\u{FEFF}", "é", "\u{85}", "tally",
         ].map { Array($0.utf8) } + [[0xFF], [0xC3], [0xED, 0xA0, 0x80], [0]]
 
-    static func mutate(_ bytes: inout [UInt8], _ random: inout SplitMix64) {
-        let place = Int.random(in: 0...bytes.count, using: &random)
-        let length = min(Int.random(in: 0...12, using: &random), bytes.count - place)
-        switch Int.random(in: 0..<6, using: &random) {
-        case 0: bytes.insert(contentsOf: Self.tokens[Int.random(in: 0..<Self.tokens.count, using: &random)], at: place)
-        case 1: bytes.removeSubrange(place..<place + length)
-        case 2: bytes.insert(contentsOf: Array(bytes[place..<place + length]), at: place)
-        case 3 where place < bytes.count: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
-        case 4 where place < bytes.count: bytes[place] = UInt8(truncatingIfNeeded: random.next())
-        case 5 where place % 4 == 0: bytes.removeSubrange(place...)
-        default: break
-        }
-    }
-
     static func isPrintable(_ text: String) -> Bool { text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F } }
 
     @Test("never stops the process, and what is accepted keeps all rules")
@@ -64,9 +50,9 @@ struct ParserFuzzTests {
             var request = Self.corpus[Int.random(in: 0..<Self.corpus.count, using: &random)]
             for _ in 0..<Int.random(in: 1...3, using: &random) {
                 if request.type == nil || Int.random(in: 0..<8, using: &random) == 0 {
-                    Self.mutate(&request.query, &random)
+                    ByteMutation.mutate(&request.query, tokens: Self.tokens, &random)
                 } else {
-                    Self.mutate(&request.body, &random)
+                    ByteMutation.mutate(&request.body, tokens: Self.tokens, &random)
                 }
             }
             let fault = Self.check(request, &parser, &accepted)
