@@ -26,7 +26,7 @@ test: setup-tests ## Run all tests, with real servers (ARGS are those of `swift 
 	swift build --build-tests
 	swift test --skip-build --disable-xctest $(ARGS)
 
-torture: setup-tests ## Attack the promise on counts with everything (ARGS as for test; TALLY_SEED repeats a run)
+torture: setup-tests build ## Make all attacks in full, some two hours (ARGS as for test; TALLY_SEED repeats a run)
 	swift build --build-tests
 	Scripts/torture $(ARGS)
 
