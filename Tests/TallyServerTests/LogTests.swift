@@ -145,6 +145,31 @@ extension EndToEnd {
             #expect(!tally.log.contains(#""event":"request""#))
         }
 
+        @Test("a request that could not be read has its line too")
+        func unreadable() async throws {
+            let folder = try TemporaryDirectory("access-log")
+            let file = folder.url.appendingPathComponent("access.log")
+            let tally = try await TallyProcess.start(["LOG_FORMAT": "json", "ACCESS_LOG": file.path])
+            let started = try await self.waitForLines(file) { $0.last?["path"]?.string == "/livez" }.count
+            let long = String(repeating: "x", count: 40_000)
+            let requests = [
+                "nonsense\r\n\r\n",
+                "GET /track HTTP/1.1\r\nHost: x\r\nCookie: \(long)\r\n\r\n",
+                "GET /clients HTTP/1.1\r\nX-Request-ID: two-hosts\r\nHost: x\r\nHost: y\r\n\r\n",
+                "POST /track HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n",
+            ]
+            for request in requests {
+                _ = try await TestConnection.rawExchange(port: tally.port, Array(request.utf8), halfClose: false)
+            }
+            let lines = try await self.waitForLines(file) { $0.count >= started + 4 }.suffix(4)
+            #expect(self.faults(Array(lines)) == [])
+            #expect(lines.map { $0["status"]?.string } == ["400", "431", "400", "413"])
+            #expect(lines.map { $0["method"]?.string } == ["-", "-", "GET", "POST"])
+            #expect(lines.map { $0["path"]?.string } == ["-", "-", "-", "/track"])
+            #expect(lines.allSatisfy { $0["address"]?.string == "127.0.0.1" })
+            #expect(lines.dropFirst(2).first?["request_id"]?.string == "two-hosts")
+        }
+
         @Test("one line for so many requests, on standard output where that is asked for")
         func sampled() async throws {
             let tally = try await TallyProcess.start([

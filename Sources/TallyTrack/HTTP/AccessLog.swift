@@ -25,7 +25,9 @@ public final class AccessLog: Sendable {
         self.count.wrappingAdd(1, ordering: .relaxed).oldValue % self.every == 0
     }
 
-    /// - Parameter path: without the query, which may say who did what.
+    /// - Parameters:
+    ///   - method: `-` where it could not be read.
+    ///   - path: without the query, which may say who did what; `-` where it could not be read.
     public func record(
         requestID: String, address: String, method: String, path: String, status: Int, nanoseconds: Int64
     ) {
@@ -43,11 +45,20 @@ public final class AccessLog: Sendable {
 
 /// What is remembered of a request to /track that is called something, beside its place in the queue.
 final class RequestNote {
-    let id: String
-    /// What the access log wants of it; nil where it is not one that is logged.
-    let logged: (log: AccessLog, address: String, method: String, began: NIODeadline)?
+    /// What the access log wants of it.
+    struct Logged {
+        let log: AccessLog
+        let address: String
+        let method: String
+        let path: String
+        let began: NIODeadline
+    }
 
-    init(id: String, logged: (log: AccessLog, address: String, method: String, began: NIODeadline)? = nil) {
+    let id: String
+    /// Nil where it is not one that is logged.
+    let logged: Logged?
+
+    init(id: String, logged: Logged? = nil) {
         self.id = id
         self.logged = logged
     }
@@ -56,7 +67,7 @@ final class RequestNote {
     func answered(status: Int) {
         guard let logged else { return }
         logged.log.record(
-            requestID: self.id, address: logged.address, method: logged.method, path: "/track", status: status,
+            requestID: self.id, address: logged.address, method: logged.method, path: logged.path, status: status,
             nanoseconds: (NIODeadline.now() - logged.began).nanoseconds)
     }
 }

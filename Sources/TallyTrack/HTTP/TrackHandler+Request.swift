@@ -4,10 +4,70 @@ import NIOHTTP1
 public import TallyAccess
 import TallyCore
 
-/// What a request to /track says, and who sends it.
+/// What a request to /track says, who sends it, and what becomes of it.
 extension TrackHandler {
+    func track(_ incoming: Incoming) {
+        let head = incoming.head
+        let keepAlive = head.isKeepAlive && !self.isQuiescing
+        if !keepAlive { self.isEnding = true }
+        let decision = self.decide(head)
+        let request = self.requests.append(
+            keepAlive: keepAlive, isHTTP10: incoming.isHTTP10,
+            note: self.note(head.method, path: "/track", incoming.requestID, decision.seen))
+        guard case .allowed(let address) = decision else {
+            let detail = decision.refusal.map { "\($0) (TRACK_ALLOWED_IPS)" } ?? "not allowed"
+            let problem = Problem(status: 403, detail: detail)
+            guard head.method != .HEAD else {
+                self.logRefusal(request, problem, address: decision.seen)
+                return self.answer(request, .problemToHead(problem))
+            }
+            return self.refuse(request, problem, address: decision.seen)
+        }
+        switch head.method {
+        case .GET, .POST: break
+        case .HEAD: return self.answer(request, .head)
+        case .OPTIONS: return self.answer(request, .options)
+        default:
+            let problem = Problem(
+                status: 405, detail: "/track takes GET and POST, not \(head.method.rawValue.prefix(32))",
+                allow: ResponseCache.methods)
+            return self.refuse(request, problem, address: address.description)
+        }
+        do {
+            let shape = try self.parse(incoming)
+            switch self.loop.submit(shape, from: self, request: request) {
+            case .waiting:
+                if self.loop.logsEachRequest { self.logTracked(shape, address: address, incoming.requestID) }
+            case .overloaded:
+                self.loop.logRefusal(
+                    .overloaded, address: address.description, requestID: RequestID.sane(incoming.requestID))
+                self.answer(request, .overloaded)
+            case .bufferAway:
+                self.refuse(request, .notCounted("the buffer cannot be reached"), address: address.description)
+            }
+        } catch {
+            self.refuse(request, error, address: address.description)
+        }
+    }
+
+    /// What is to be remembered of a request: nothing, unless the caller calls it something or it is one for the access
+    /// log.
+    @inline(__always)
+    func note(
+        _ method: HTTPMethod?, path: String, _ given: String?, _ address: @autoclosure () -> String
+    ) -> RequestNote? {
+        guard given != nil || self.loop.accessLog != nil else { return nil }
+        let sane = RequestID.sane(given)
+        guard let log = self.loop.accessLog, log.takesNext() else { return sane.map { RequestNote(id: $0) } }
+        return RequestNote(
+            id: sane ?? RequestID.made(),
+            logged: .init(
+                log: log, address: address(), method: method.map { String($0.rawValue.prefix(32)) } ?? "-", path: path,
+                began: .now()))
+    }
+
     /// Parses a request into the loop's parser.
-    func parse(_ incoming: Incoming) throws(Problem) -> TrackShape {
+    private func parse(_ incoming: Incoming) throws(Problem) -> TrackShape {
         var uri = incoming.head.uri
         let result: Result<TrackShape, Problem> = uri.withUTF8 { target in
             let target = UnsafeRawBufferPointer(target)
@@ -46,13 +106,13 @@ extension TrackHandler {
         return "the Content-Type \(String(String.UnicodeScalarView(shown))) is not known here; /track takes \(taken)"
     }
 
-    func decide(_ head: HTTPRequestHead) -> AccessRule.Decision {
+    private func decide(_ head: HTTPRequestHead) -> AccessRule.Decision {
         if let decision = self.peerDecision { return decision }
         guard let peer = self.peer else { return .malformed(entry: "no address") }
         return self.access.decide(peer: peer, forwardedFor: head.headers["x-forwarded-for"])
     }
 
-    func logTracked(_ shape: TrackShape, address: IPAddress, _ requestID: String?) {
+    private func logTracked(_ shape: TrackShape, address: IPAddress, _ requestID: String?) {
         var fields: [LogField: String] = [.address: address.description]
         fields[.requestID] = RequestID.sane(requestID)
         switch shape {
