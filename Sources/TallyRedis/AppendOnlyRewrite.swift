@@ -72,7 +72,12 @@ final class AppendOnlyRewrite {
                     "Redis does not allow its append-only file to be rewritten; what was torn at its end may come back",
                     [.redis: self.session.endpoint.description, .answer: message])
                 self.finish()
-            case .success: self.lookAgain()
+            case .success:
+                self.session.logger.log(
+                    .redisRewriting,
+                    "Redis writes its append-only file anew after its restart; nothing is counted in it until that is done",
+                    [.redis: self.session.endpoint.description])
+                self.lookAgain()
             }
         }
     }

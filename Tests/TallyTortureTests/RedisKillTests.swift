@@ -14,6 +14,7 @@ extension ServerAttacks {
                 try await redis.kill()
                 try await redis.restart()
             }
+            #expect(tally.log.contains("event=redis_rewriting"))
         }
 
         /// What `everysec` promises (docs/architecture.md): what was acknowledged two seconds before is kept, even where

@@ -29,6 +29,7 @@ public enum LoggedEvent: String, CaseIterable, Sendable {
     case redisAway = "redis_away"
     case redisBack = "redis_back"
     case redisEpochChanged = "redis_epoch_changed"
+    case redisRewriting = "redis_rewriting"
     case redisRewriteRefused = "redis_rewrite_refused"
     case bufferUnreadable = "buffer_unreadable"
 
@@ -94,6 +95,10 @@ public enum LoggedEvent: String, CaseIterable, Sendable {
         case .redisBack: Details(.notice, "Redis is back", .redis)
         case .redisEpochChanged:
             Details(.notice, "Redis was restarted, restored or promoted; a new epoch began", .redis, .epoch)
+        case .redisRewriting:
+            Details(
+                .notice, "Redis was asked to write its append-only file anew; counts go to the spool until it has",
+                .redis)
         case .redisRewriteRefused:
             Details(.warning, "Redis does not allow its append-only file to be rewritten", .redis, .answer)
         case .bufferUnreadable: Details(.warning, "The buffer could not be read for an answer", .requestID, .reason)
