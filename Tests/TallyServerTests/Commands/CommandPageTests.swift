@@ -1,16 +1,17 @@
-import Foundation
-import TallyCore
 import TallyTestSupport
 import Testing
 
 extension EndToEnd {
-    /// docs/commands.md shows what the commands answer. Here they are run as they stand there, one after the other, and
-    /// held against it; `TALLY_UPDATE_EXAMPLES=1` writes down what they answer now.
-    @Suite struct CommandsPage {
-        private static let file = MadeDocument.file("docs/commands.md")
+    @Suite struct CommandPages {
+        @Test("the first five minutes are as docs/start.md shows them")
+        func start() async throws {
+            let tally = try await TallyProcess.start(["DATA_DIR": "tally-data", "FLUSH_SCHEDULE": Deployment.never])
+            let page = CommandPage(path: "docs/start.md", places: [("8080", String(tally.port))])
+            #expect(try await page.check(beside: tally) > 10)
+        }
 
         @Test("the commands of docs/commands.md answer as the page shows")
-        func page() async throws {
+        func commands() async throws {
             let node = try await MongoServer.shared()
             let nodeDatabase = node.uniqueDatabase("abtests")
             let nodeRedis = try await RedisServer.start(appendfsync: nil)
@@ -26,61 +27,13 @@ extension EndToEnd {
                 ], database: nodeDatabase)
             try await nodeRedis.command(["SET", "count:acme:cta:B", "7"])
             try await nodeRedis.command(["SET", "count:beta:cta:A", "12"])
-
-            // What differs from machine to machine, as the page calls it.
-            let places = [
-                ("mongodb://127.0.0.1:27017/abtests", node.uri(database: nodeDatabase)),
-                ("redis://127.0.0.1:6379", nodeRedis.url), ("8080", String(tally.port)),
-            ]
-            let page = try String(contentsOf: Self.file, encoding: .utf8)
-            var lines: [String] = []
-            var columns: Int?
-            var isInBlock = false
-            var ran = 0
-            for line in page.components(separatedBy: "\n") {
-                switch (isInBlock, line) {
-                case (false, _):
-                    lines.append(line)
-                    isInBlock = line.hasPrefix("```console")
-                    columns = line == "```console terminal" ? 80 : nil
-                case (true, "```"):
-                    lines.append(line)
-                    isInBlock = false
-                case (true, _) where line.hasPrefix("$ "):
-                    lines.append(line)
-                    let command = places.reduce(String(line.dropFirst(2))) {
-                        $0.replacingOccurrences(of: $1.0, with: $1.1)
-                    }
-                    let output = try await tally.shell(
-                        command, settings: ["PORT": String(tally.port), "NO_COLOR": "1"], columns: columns
-                    ).output
-                    ran += 1
-                    let shown = places.reduce(self.general(output)) { $0.replacingOccurrences(of: $1.1, with: $1.0) }
-                    lines += shown.replacing(/[ \t]+\n/, with: "\n").components(separatedBy: "\n")
-                    while lines.last == "" { lines.removeLast() }
-                default: break  // what the page shows
-                }
-            }
-            let now = lines.joined(separator: "\n")
-            #expect(ran > 20)
-            if MadeDocument.isRewritten {
-                try Data(now.utf8).write(to: Self.file)
-            } else {
-                let first = zip(page.components(separatedBy: "\n"), lines).enumerated().first { $1.0 != $1.1 }
-                if let (number, (shown, current)) = first {
-                    Issue.record("line \(number + 1) of docs/commands.md shows\n\(shown)\nand it is\n\(current)")
-                }
-                #expect(
-                    now.utf8.elementsEqual(page.utf8),
-                    "write it anew with TALLY_UPDATE_EXAMPLES=1 swift test --filter CommandsPage")
-            }
-        }
-
-        /// Times, sizes and the like, which are other ones each time.
-        private func general(_ text: String) -> String {
-            text.replacing(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/, with: "2026-11-22T10:00:00Z")
-                .replacing(/[\d,]+ bytes/, with: "94,208 bytes")
-                .replacing(/[\d.,]+ ([GM]B) free/) { "64.0 \($0.output.1) free" }
+            let page = CommandPage(
+                path: "docs/commands.md",
+                places: [
+                    ("mongodb://127.0.0.1:27017/abtests", node.uri(database: nodeDatabase)),
+                    ("redis://127.0.0.1:6379", nodeRedis.url), ("8080", String(tally.port)),
+                ])
+            #expect(try await page.check(beside: tally) > 20)
         }
 
         private func count(on tally: TallyProcess) async throws {
