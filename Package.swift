@@ -142,7 +142,8 @@ let package = Package(
             name: "TallyExchangeTests", dependencies: ["TallyExchange", "TallySQLite", "TallyTestSupport"],
             swiftSettings: strict),
         .testTarget(
-            name: "TallySQLiteTests", dependencies: ["TallySQLite", "TallyTestSupport"], swiftSettings: strict),
+            name: "TallySQLiteTests", dependencies: ["TallyFlush", "TallySQLite", "TallyTestSupport", log],
+            swiftSettings: strict),
         .testTarget(
             name: "TallyMongoTests", dependencies: ["TallyMongo", "TallyTestSupport"], swiftSettings: strict),
         .testTarget(

@@ -71,15 +71,28 @@ public struct Flusher: Sendable {
     ) async throws -> FlushReport {
         var report = FlushReport()
         try await buffer.seal()
-        let entries = try await buffer.pending()
+        var entries = try await buffer.pending()
         FailPoint.reach(.afterBarrier)
         var pace = FlushPace.full
         let longPace = FlushPace { [traffic] in !isUrgent && traffic?.isBusy == true ? .considerate : .full }
-        for (index, entry) in entries.enumerated() {
+        var index = 0
+        var gone: Set<BatchID> = []
+        while index < entries.count {
+            let entry = entries[index]
+            index += 1
             switch entry {
             case .batch(let id):
-                // Nil where another flusher has finished it: then its acknowledgement is no news either.
-                guard let batch = try await buffer.read(id) else { continue }
+                guard let batch = try await buffer.read(id) else {
+                    // Another flusher has finished it; or else the buffer was put back to an older copy, which never had
+                    // it, and may go forward again. Either way this list is no longer true: whoever went on in it could
+                    // take the next batch to the store before one that nobody has applied, and there every lower number
+                    // counts as finished. What is listed again, and is not there, is nothing that can be applied.
+                    if gone.insert(id).inserted {
+                        entries = try await buffer.pending()
+                        index = 0
+                    }
+                    continue
+                }
                 if report.counters + batch.counters > Self.countersAtFullPace { pace = longPace }
                 try await self.store.apply(batch, pace: pace)
                 report.add(batch)
@@ -92,7 +105,7 @@ public struct Flusher: Sendable {
             FailPoint.reach(.beforeAcknowledge)
             try await buffer.acknowledge(entry, pace: pace)
             FailPoint.reach(.afterAcknowledge)
-            progress(FlushProgress(buffer: buffer.kind, done: index + 1, of: entries.count, report: report))
+            progress(FlushProgress(buffer: buffer.kind, done: index, of: entries.count, report: report))
         }
         return report
     }

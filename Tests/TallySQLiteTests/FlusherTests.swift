@@ -1,0 +1,93 @@
+import Logging
+import NIOCore
+import Synchronization
+import TallyCore
+import TallyFlush
+import TallySQLite
+import Testing
+
+/// A buffer that is put back to an older copy while a flush is on its way, and forward again before it ends: for the
+/// time of one look a batch is not there.
+private final class GoingBackAndForward: CounterBuffer {
+    private let buffer: SQLiteBuffer
+    private let hidden: Set<BatchID>
+    /// For how many looks each of them is not there.
+    private let looks: Int
+    private let looked = Mutex<[BatchID: Int]>([:])
+
+    init(_ buffer: SQLiteBuffer, hiding hidden: Set<BatchID>, for looks: Int) {
+        self.buffer = buffer
+        self.hidden = hidden
+        self.looks = looks
+    }
+
+    var kind: String { self.buffer.kind }
+
+    func read(_ id: BatchID) async throws -> SealedBatch? {
+        let isHidden = self.looked.withLock { looked in
+            looked[id, default: 0] += 1
+            return self.hidden.contains(id) && looked[id, default: 0] <= self.looks
+        }
+        return isHidden ? nil : try await self.buffer.read(id)
+    }
+
+    func makeLane(on eventLoop: any EventLoop) -> any BufferLane { self.buffer.makeLane(on: eventLoop) }
+    func seal() async throws { try await self.buffer.seal() }
+    func pending() async throws -> [PendingEntry] { try await self.buffer.pending() }
+    func acknowledge(_ entry: PendingEntry, pace: FlushPace) async throws {
+        try await self.buffer.acknowledge(entry, pace: pace)
+    }
+    func withFlushLock<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result? {
+        try await self.buffer.withFlushLock(body)
+    }
+    func ping() async throws { try await self.buffer.ping() }
+    func ledger() async throws -> BufferLedger { try await self.buffer.ledger() }
+}
+
+@Suite("A flush")
+struct FlusherTests {
+    private let directory = TemporaryDirectory()
+    private let clock = TestClock()
+    private let store: SQLiteStore
+    private let buffer: SQLiteBuffer
+
+    init() throws {
+        let database = try EmbeddedDatabase(directory: self.directory.path)
+        self.buffer = SQLiteBuffer(
+            database: database, kind: "embedded", startsNewEpoch: false, clock: self.clock.read)
+        self.store = SQLiteStore(database: database)
+    }
+
+    /// Four batches that wait.
+    private func batches() async throws -> [BatchID] {
+        let lane = try await TestLane.on(self.buffer)
+        for count: Int64 in [1, 10, 100, 1_000] {
+            #expect(try await lane.send(CountBatch(Hit(count: count))).isAllCounted)
+            try await self.buffer.seal()
+        }
+        return try await self.buffer.batches().map(\.id)
+    }
+
+    private func flusher(_ buffer: any CounterBuffer) -> Flusher {
+        Flusher(
+            buffers: [buffer], store: self.store, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            now: self.clock.read)
+    }
+
+    @Test("a batch that is gone for a moment is not passed over by those behind it", arguments: [1...1, 2...3, 1...4])
+    func goneForAMoment(_ numbers: ClosedRange<Int>) async throws {
+        let batches = try await self.batches()
+        let buffer = GoingBackAndForward(self.buffer, hiding: Set(numbers.map { batches[$0 - 1] }), for: 1)
+        try await self.flusher(buffer).flush(isUrgent: true)
+        #expect(try await self.store.total() == 1_111)
+        #expect(try await self.buffer.pending().isEmpty)
+    }
+
+    @Test("what is listed and never there does not keep a flush from ending")
+    func neverThere() async throws {
+        let batches = try await self.batches()
+        let buffer = GoingBackAndForward(self.buffer, hiding: Set(batches[1...2]), for: .max)
+        try await self.flusher(buffer).flush(isUrgent: true)
+        #expect(try await self.store.total() == 1_001)
+    }
+}
