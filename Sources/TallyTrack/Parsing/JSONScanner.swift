@@ -25,15 +25,19 @@ package struct JSONScanner {
 
     private let bytes: UnsafeRawBufferPointer
     private let end: Int
+    /// A line feed ends a JSON text and is no whitespace in it.
+    private let hasLines: Bool
     package private(set) var position: Int
     private var depth = 0
 
     /// Scans `range` of `bytes`; offsets in errors count from the beginning of `bytes`.
-    package init(_ bytes: UnsafeRawBufferPointer, range: Range<Int>) {
+    /// - Parameter hasLines: whether each line is a JSON text of its own.
+    package init(_ bytes: UnsafeRawBufferPointer, range: Range<Int>, hasLines: Bool = false) {
         precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count)
         self.bytes = bytes
         self.position = range.lowerBound
         self.end = range.upperBound
+        self.hasLines = hasLines
     }
 
     /// The next byte, or nil at the end. All single bytes are read here: `position` starts within the buffer and only
@@ -44,7 +48,9 @@ package struct JSONScanner {
     package func failure(_ expected: StaticString) -> JSONError { JSONError(offset: self.position, expected: expected) }
 
     package mutating func skipWhitespace() {
-        while let byte = self.peek(), byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 {
+        while let byte = self.peek(),
+            byte == 0x20 || byte == 0x0D || byte == 0x09 || (byte == 0x0A && !self.hasLines)
+        {
             self.position += 1
         }
     }
@@ -53,6 +59,20 @@ package struct JSONScanner {
     package mutating func expectEnd() throws(JSONError) {
         self.skipWhitespace()
         guard self.position == self.end else { throw self.failure("nothing more") }
+    }
+
+    // MARK: Lines
+
+    /// Whether the line, or the text with it, ends here.
+    var isAtEndOfLine: Bool { self.peek().map { $0 == 0x0A } ?? true }
+
+    /// Moves to the next line; false at the end of the text. Only whitespace may stand before.
+    mutating func nextLine() throws(JSONError) -> Bool {
+        self.skipWhitespace()
+        guard let byte = self.peek() else { return false }
+        guard byte == 0x0A else { throw self.failure("nothing more") }
+        self.position += 1
+        return true
     }
 
     // MARK: Arrays and objects
@@ -126,6 +146,7 @@ package struct JSONScanner {
             case UInt8(ascii: "\\"):
                 hasEscapes = true
                 if try self.escape() == nil { isUnicode = false }
+            case 0x0A where self.hasLines: throw self.failure("a closing quotation mark")
             case 0..<0x20:
                 throw self.failure("a control character to be written as an escape")
             default:
@@ -172,6 +193,7 @@ package struct JSONScanner {
         case UInt8(ascii: "u"):
             self.position += 1
             return try self.unicodeEscape()
+        case 0x0A where self.hasLines: throw self.failure("an escape")
         default: throw self.failure("one of \" \\ / b f n r t u after a backslash")
         }
         self.position += 1

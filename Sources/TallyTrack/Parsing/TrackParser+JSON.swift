@@ -1,9 +1,3 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
-
 extension TrackParser {
     /// What a body of JSON turned out to be.
     private enum Document {
@@ -76,35 +70,23 @@ extension TrackParser {
         var line = 1
         var outcome = ItemOutcome.read
         do throws(JSONError) {
-            var lineStart = try Self.startOfText(bytes)
-            while lineStart < bytes.count {
-                let lineEnd = Self.endOfLine(in: bytes, from: lineStart)
+            let start = try Self.startOfText(bytes)
+            var scanner = JSONScanner(bytes, range: start..<bytes.count, hasLines: true)
+            repeat {
                 // The carriage return of a line that ends with both is whitespace in JSON.
-                var scanner = JSONScanner(bytes, range: lineStart..<lineEnd)
                 scanner.skipWhitespace()
-                if scanner.peek() != nil {
+                if !scanner.isAtEndOfLine {
                     outcome = try self.readItem(&scanner, index: index, line: line, query: query)
                     if outcome == .tooMany { break }
-                    try scanner.expectEnd()
                     index += 1
                 }
-                lineStart = lineEnd + 1
                 line += 1
-            }
+            } while try scanner.nextLine()
         } catch {
             throw Self.rejection(error, in: bytes, hasLines: true)
         }
         if outcome == .tooMany { throw Self.tooManyItems }
         return try self.finishBatch(itemCount: index)
-    }
-
-    /// Where the line that begins at `start` ends: at its line feed, or with the body. By memchr(3), which looks at many
-    /// bytes at once, so that finding lines costs next to nothing beside reading them.
-    private static func endOfLine(in bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
-        // `start` lies within the buffer and memchr looks no further than its end.
-        let rest = UnsafeRawBufferPointer(rebasing: bytes[start...])
-        guard let base = rest.baseAddress, let found = memchr(base, 0x0A, rest.count) else { return bytes.count }
-        return start + (UnsafeRawPointer(found) - base)
     }
 
     /// Reads one item of a batch: an object, or else a fault.
