@@ -19,12 +19,13 @@ struct ForgedAddressTests {
     }
 
     @Test("lets nobody in, directly or through proxies that append the address they were called from")
-    func forged() throws {
+    func forged() async throws {
         var forms = ForgedForwardedFor(wanted: Self.wanted, proxy: Self.proxy, seed: Torture.seed)
         let forger = try #require(IPAddress(Self.forger))
         let proxy = try #require(IPAddress(Self.proxy))
         var passed: [[String]] = []
-        for _ in 0..<Torture.rounds(full: 2_000_000, short: 20_000) {
+        for run in 0..<Torture.rounds(full: 2_000_000, short: 20_000) {
+            await Torture.giveWay(run: run)
             let lines = forms.next()
             // One proxy joins all lines and appends, as nginx does; another adds a line; a second proxy stands behind.
             let joined = lines.isEmpty ? [Self.forger] : [lines.joined(separator: ", ") + ", " + Self.forger]
@@ -66,12 +67,13 @@ struct ForgedAddressTests {
     }
 
     @Test("that a trusted proxy passes on as it came is read as it is defined, and never more generously")
-    func againstReference() throws {
+    func againstReference() async throws {
         var forms = ForgedForwardedFor(wanted: Self.wanted, proxy: Self.proxy, seed: Torture.seed &+ 1)
         let proxy = try #require(IPAddress(Self.proxy))
         var allowed = 0
         var wrong: [[String]] = []
-        for _ in 0..<Torture.rounds(full: 500_000, short: 20_000) {
+        for run in 0..<Torture.rounds(full: 500_000, short: 20_000) {
+            await Torture.giveWay(run: run)
             let lines = forms.next()
             guard self.rule.decide(peer: proxy, forwardedFor: lines).isAllowed else { continue }
             allowed += 1

@@ -44,7 +44,7 @@ struct DotEnvFuzzTests {
     }
 
     @Test("is read in one way or refused line by line")
-    func mutations() {
+    func mutations() async {
         var random = SplitMix64(seed: Torture.seed)
         var accepted = 0
         let runs = Torture.rounds(full: 1_000_000, short: 20_000)
@@ -53,6 +53,7 @@ struct DotEnvFuzzTests {
             for _ in 0..<Int.random(in: 1...4, using: &random) {
                 ByteMutation.mutate(&bytes, tokens: Self.tokens, &random)
             }
+            await Torture.giveWay(run: run)
             if DotEnv.scan(bytes).faults.isEmpty { accepted += 1 }
             if let fault = Self.check(bytes) {
                 Issue.record("run \(run) of seed \(Torture.seed): \(fault): \(String(decoding: bytes, as: UTF8.self))")

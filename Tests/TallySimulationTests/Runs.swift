@@ -1,3 +1,5 @@
+import TallyTestSupport
+
 /// Many runs, and what to say of those that fail.
 enum Runs {
     struct Failure: Sendable, CustomStringConvertible {
@@ -28,8 +30,7 @@ enum Runs {
                     var failures: [Failure] = []
                     for index in stride(from: part, to: seeds.count, by: 2) where failures.count < atMost {
                         if let failure = Self.failure(seed: seeds[index]) { failures.append(failure) }
-                        // Others want this thread, too.
-                        if index % 64 == part { await Task.yield() }
+                        await Torture.giveWay(run: index / 2)
                     }
                     return failures
                 }

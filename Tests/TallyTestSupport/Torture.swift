@@ -7,6 +7,12 @@ public enum Torture {
     /// How often something is tried.
     public static func rounds(full: Int, short: Int) -> Int { self.isFull ? full : short }
 
+    /// Lets other tests have the thread now and then: what tries a thousand things in a row would otherwise keep it, and
+    /// what waits for a server beside it would wait for its thread instead.
+    public static func giveWay(run: Int) async {
+        if run % 16 == 0 { await Task.yield() }
+    }
+
     /// Where chance begins: TALLY_SEED, or drawn and printed, so that a run can be repeated.
     public static let seed: UInt64 = {
         if let text = ProcessInfo.processInfo.environment["TALLY_SEED"], let seed = UInt64(text) { return seed }

@@ -39,7 +39,7 @@ struct ParserFuzzTests {
     static func isPrintable(_ text: String) -> Bool { text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F } }
 
     @Test("never stops the process, and what is accepted keeps all rules")
-    func mutations() {
+    func mutations() async {
         // A debug build takes some 40 to 100 µs for one.
         let runs = Torture.rounds(full: 7_000_000, short: 140_000)
         let seed = Torture.seed
@@ -55,6 +55,7 @@ struct ParserFuzzTests {
                     ByteMutation.mutate(&request.body, tokens: Self.tokens, &random)
                 }
             }
+            await Torture.giveWay(run: run)
             let fault = Self.check(request, &parser, &accepted)
             if let fault { Issue.record("run \(run) of seed \(seed): \(fault): \(request.testDescription)") }
         }
