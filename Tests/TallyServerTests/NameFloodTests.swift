@@ -11,8 +11,10 @@ extension EndToEnd {
             arguments: [Deployment.Kind.embedded, .redisAndMongoDB])
         func flood(_ kind: Deployment.Kind) async throws {
             let deployment = try await Deployment.start(kind)
+            // The connection waits while others send a hundred thousand names.
+            let limits = ["MAX_CLIENTS": "1", "IDLE_TIMEOUT_S": "3600"]
             let tally = try await TallyProcess.start(
-                deployment.settings(flush: Deployment.never).merging(["MAX_CLIENTS": "1"]) { $1 })
+                deployment.settings(flush: Deployment.never).merging(limits) { $1 })
             let connection = try await TestConnection.connect(port: tally.port, timeout: .seconds(60))
             func post(_ items: [Item]) async throws -> Int {
                 try await connection.request(
