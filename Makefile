@@ -28,7 +28,7 @@ test: setup-tests ## Run all tests, with real servers (ARGS are those of `swift 
 
 torture: setup-tests build ## Make all attacks in full, some two hours (ARGS as for test; TALLY_SEED repeats a run)
 	swift build --build-tests
-	Scripts/torture $(ARGS)
+	Scripts/torture "$$(swift build $(RELEASE) --show-bin-path)/tally" $(ARGS)
 
 unit: setup ## Run the tests that need no server
 	swift build --build-tests

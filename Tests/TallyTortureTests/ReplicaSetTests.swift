@@ -42,9 +42,9 @@ extension ServerAttacks {
                     try await self.strike(fault, set)
                     try await self.waitForFlush(deployment, tally)
                 }
-                // A few are refused where the machine is so busy that Redis seems slow; MongoDB has no part in that.
-                #expect(report.unanswered == 0)
-                #expect(report.refused * 100 <= report.acknowledged && !tally.log.contains("problem=unavailable"))
+                #expect(report.unanswered == 0 && !tally.log.contains("problem=unavailable"))
+                // Beside other tests a few are refused, since Redis seems slow; MongoDB has no part in that.
+                #expect(report.refused <= (Torture.isFull ? 0 : report.acknowledged / 100))
                 try await books.check(ledger, tally, round: round, exactly: true)
             }
             let (exit, text) = try await tally.run(["audit"])
