@@ -65,7 +65,7 @@ struct FieldIndex {
     private static func equal(_ field: UnsafeRawBufferPointer, _ bytes: [UInt8], at offset: Int) -> Bool {
         // `offset` and the length were recorded when these very bytes were appended, so the comparison stays inside.
         bytes.withUnsafeBytes { all in
-            UnsafeRawBufferPointer(rebasing: all[offset..<(offset + field.count)]).elementsEqual(field)
+            UnsafeRawBufferPointer(rebasing: all[offset..<(offset + field.count)]).equals(field)
         }
     }
 

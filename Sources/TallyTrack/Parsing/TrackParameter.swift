@@ -38,6 +38,6 @@ enum TrackParameter {
     @inline(__always)
     private static func equal(_ name: UnsafeRawBufferPointer, _ literal: StaticString) -> Bool {
         // A literal's bytes live as long as the program.
-        name.elementsEqual(UnsafeBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
+        name.equals(UnsafeRawBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount))
     }
 }
