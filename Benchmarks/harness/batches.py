@@ -1,4 +1,4 @@
-"""1,000 counts in one POST against 1,000 GETs, on the same counters."""
+"""1,000 counts in one POST against 1,000 GETs, on the same counters; the order turns around from round to round."""
 from . import servers
 from .load import measure, warm
 from .processes import Stage
@@ -13,13 +13,14 @@ def run(programs, options, say):
     for number in range(options.rounds):
         found = {}
         for deployment in DEPLOYMENTS:
-            for mode, counts in MODES.items():
+            modes = list(MODES.items())
+            for mode, counts in modes if number % 2 == 0 else reversed(modes):
                 with Stage(servers.BUILD) as stage:
                     redis = servers.start_redis(stage) if deployment == "redis" else None
                     running = Running(servers.start_tally(stage, programs, redis), redis)
                     sent = ("few",) if mode == "get" else (mode,)
                     warm([running], options.short_warm_s, mode=sent)
-                    one = measure([running], options.short_s, mode=sent, label=f"batch {deployment} {mode}")
+                    one = measure([running], options.seconds, mode=sent, label=f"batch {deployment} {mode}")
                 one["counts_per_s"] = one["requests_per_s"] * counts
                 found[f"{deployment}_{mode}"] = one
                 say(f"round {number + 1}  batch {deployment:8} {mode:6} {one['counts_per_s']:11,.0f} counts/s")

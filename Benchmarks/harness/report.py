@@ -1,6 +1,7 @@
 """Writes the results: a JSON file with every round, and the tables of docs/performance.md."""
 import json
 import re
+from statistics import median
 
 from .figures import Spread, figures
 from .growth import CONNECTIONS, COUNTERS, INSTANCES
@@ -150,21 +151,29 @@ def _meanwhile(results):
     part = results["parts"].get("flush")
     if not part:
         return None
+    rounds = part["meanwhile"]
     lines = []
     for deployment, label in (("mongodb", "Redis and MongoDB"), ("embedded", "embedded")):
-        measured = part["meanwhile"][deployment]
         for phase, words in (("rest", "at rest"), ("during", "during the flush")):
-            one = measured[phase]
+            samples = [each[deployment][phase] for each in rounds]
+            values = lambda key: [each[key] for each in samples]
             lines.append([
-                f"{label}, {words}", _number(one["requests_per_s"]), _number(one["p50_ms"]), _number(one["p99_ms"]),
-                _number(one["p999_ms"]), _number(one["rss_mb"]), f"{one['bad_status'] + one['socket_errors']:,}"])
-    mongodb, embedded = (part["meanwhile"][deployment] for deployment in ("mongodb", "embedded"))
+                f"{label}, {words}", _spread(values("requests_per_s")), _spread(values("p50_ms"), False),
+                _spread(values("p99_ms")), _spread(values("p999_ms"), False), _spread(values("rss_mb"), False),
+                f"{sum(values('bad_status')) + sum(values('socket_errors')):,}"])
+
+    def seconds(deployment):
+        return _number(median(each[deployment]["during"]["flush_ms"] for each in rounds) / 1000)
+
+    def most_mb(key):
+        return _number(max(each["embedded"][key] for each in rounds))
+
     head = ["", "Requests/s", "p50, ms", "p99, ms", "p99.9, ms", "Resident, MB", "Errors"]
     return (_table(head, lines) + "\n\n"
-            f"The flush under load took {mongodb['during']['flush_ms'] / 1000:.1f} s to MongoDB and "
-            f"{embedded['during']['flush_ms'] / 1000:.1f} s embedded. Embedded, {_number(embedded['pending_rss_mb'])} MB "
-            f"were resident right after 1,000,000 counters came in, {_number(embedded['pending_peak_rss_mb'])} MB at most "
-            f"until then, and {_number(embedded['flush_peak_rss_mb'])} MB at most in the instance that flushed.")
+            f"{len(rounds)} of each. The flush under load took {seconds('mongodb')} s to MongoDB and "
+            f"{seconds('embedded')} s embedded (medians). Embedded, {most_mb('pending_rss_mb')} MB at most "
+            f"were resident right after 1,000,000 counters came in, {most_mb('pending_peak_rss_mb')} MB until then, and "
+            f"{most_mb('flush_peak_rss_mb')} MB in the instance that flushed.")
 
 
 def _start(results):
