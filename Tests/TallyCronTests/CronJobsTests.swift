@@ -1,12 +1,12 @@
-import Logging
 import ServiceLifecycle
 import TallyCron
+import TallyTestSupport
 import Testing
 
 @Suite("Cron jobs", .timeLimit(.minutes(1)))
 struct CronJobsTests {
     private let clock = ManualClock(1_000_000_020)
-    private let lines = Recorder<LogLine>()
+    private let log = LogRecorder()
     private let runs = Recorder<CronRun>()
     private let jobs: CronJobs
     private let everyMinute: CronSchedule
@@ -16,13 +16,11 @@ struct CronJobsTests {
 
     init() throws {
         self.everyMinute = try CronSchedule("* * * * *")
-        let logger = Logger(label: "cron") { [lines] _ in RecordingLogHandler(lines) }
-        self.jobs = CronJobs(logger: logger, clock: self.clock) { [runs] run in runs.add(run) }
+        self.jobs = CronJobs(logger: self.log.logger, clock: self.clock) { [runs] run in runs.add(run) }
     }
 
     private func makeGroup() -> ServiceGroup {
-        let silent = Logger(label: "group") { _ in SwiftLogNoOpLogHandler() }
-        return ServiceGroup(services: [self.jobs], logger: silent)
+        ServiceGroup(services: [self.jobs], logger: .silent)
     }
 
     /// Runs the jobs while `body` does, then shuts down gracefully and waits for the end.
@@ -47,9 +45,9 @@ struct CronJobsTests {
         }
         #expect(self.runs.all.map(\.dueSecondsSince1970) == [self.tick, self.tick + 60])
         #expect(self.runs.all.allSatisfy { $0.name == "flush" && $0.succeeded && $0.skippedTicks == 0 })
-        #expect(self.lines.all.map(\.message) == Array(repeating: "cron job flush: moved 3 batches", count: 2))
-        #expect(self.lines.all.map(\.level) == [.info, .info])
-        #expect(self.lines.all.first?.metadata == ["event": "job_done", "job": "flush", "duration_ms": "0"])
+        #expect(self.log.lines.map(\.message) == Array(repeating: "cron job flush: moved 3 batches", count: 2))
+        #expect(self.log.lines.map(\.level) == [.info, .info])
+        #expect(self.log.lines.first?.metadata == ["event": "job_done", "job": "flush", "duration_ms": "0"])
     }
 
     @Test("do not drift, however long the runs take and however late they are woken")
@@ -68,8 +66,8 @@ struct CronJobsTests {
         }
         #expect(self.runs.all.map(\.dueSecondsSince1970) == dueTimes)
         #expect(self.runs.all.allSatisfy { $0.succeeded && $0.duration == .seconds(7) && $0.skippedTicks == 0 })
-        #expect(self.lines.all.allSatisfy { $0.level == .debug && $0.metadata["duration_ms"] == "7000" })
-        #expect(self.lines.all.first?.message == "cron job slow: done")
+        #expect(self.log.lines.allSatisfy { $0.level == .debug && $0.metadata["duration_ms"] == "7000" })
+        #expect(self.log.lines.first?.message == "cron job slow: done")
     }
 
     @Test("never overlap with themselves, and tell how many ticks were skipped")
@@ -104,11 +102,11 @@ struct CronJobsTests {
         #expect(self.runs.all.map(\.skippedTicks) == [2, 1])
         #expect(self.runs.all.map(\.duration) == [.seconds(125), .seconds(60)])
         #expect(
-            self.lines.all.map(\.message) == [
+            self.log.lines.map(\.message) == [
                 "cron job flush: done; skipped 2 ticks while it ran",
                 "cron job flush: done; skipped 1 tick while it ran",
             ])
-        #expect(self.lines.all.map(\.level) == [.warning, .warning])
+        #expect(self.log.lines.map(\.level) == [.warning, .warning])
     }
 
     @Test("go on with their schedule after an error, which is logged")
@@ -130,8 +128,8 @@ struct CronJobsTests {
             await self.clock.sleeping(until: self.tick + 180)
         }
         #expect(self.runs.all.map(\.succeeded) == [false, false, true])
-        #expect(self.lines.all.map(\.level) == [.error, .error, .info])
-        #expect(self.lines.all.first?.message == "cron job flush failed: the store refused")
+        #expect(self.log.lines.map(\.level) == [.error, .error, .info])
+        #expect(self.log.lines.first?.message == "cron job flush failed: the store refused")
     }
 
     @Test("are finished, not cancelled, at shutdown")
@@ -278,8 +276,7 @@ struct CronJobsTests {
             }
         }
         let gate = Gate()
-        let silent = Logger(label: "group") { _ in SwiftLogNoOpLogHandler() }
-        let group = ServiceGroup(services: [self.jobs, Neighbour(gate: gate)], logger: silent)
+        let group = ServiceGroup(services: [self.jobs, Neighbour(gate: gate)], logger: .silent)
         // The group throws if one of its services ends before the shutdown.
         async let end: Void = group.run()
         await gate.entered(1)

@@ -47,7 +47,7 @@ struct DeadLetterTests {
         #expect(try await database.epoch(epoch)?["lastNumber"] == .int64(1))
         #expect(try await database.epoch(epoch)?["total"] == .int64(9))
 
-        let error = log.lines.filter { $0.hasPrefix("error") }
+        let error = log.texts.filter { $0.hasPrefix("error") }
         #expect(error.count == 1)
         #expect(error.first?.contains("tally flush --dead-letters") == true)
         #expect(error.first?.contains("collection=acme ") == true && error.first?.contains("test=broken") == true)
@@ -260,7 +260,7 @@ struct DeadLetterTests {
             try await store.apply(batch(.random(), 1, names.map { counts("acme", Name($0), [("A", 1)]) }))
             #expect(try await store.deadLetters().count == 25)
         }
-        let errors = log.lines.filter { $0.hasPrefix("error") }
+        let errors = log.texts.filter { $0.hasPrefix("error") }
         #expect(errors.count == 11)
         #expect(errors.last?.contains("documents=15") == true)
     }

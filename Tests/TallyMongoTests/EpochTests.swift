@@ -87,8 +87,8 @@ struct EpochTests {
             #expect(entry.lastNumber == 4 && entry.total == 8 && !entry.isClosed)
             #expect(try await store.ledger().count == 2)
         }
-        let warnings = log.lines.filter { $0.contains("after its epoch had ended") }
-        #expect(warnings.count == 3, "\(log.lines)")
+        let warnings = log.texts.filter { $0.contains("after its epoch had ended") }
+        #expect(warnings.count == 3, "\(log.texts)")
     }
 
     @Test("an epoch is not closed while a batch of it is begun and not finished, so a late end does no harm")

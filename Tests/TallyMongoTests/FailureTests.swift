@@ -27,8 +27,8 @@ struct FailureTests {
         let store = try MongoStore(
             uri: "mongodb://127.0.0.1:1/?colour=red&w=1&readPreference=secondary", logger: log.logger)
         await store.shutdown()
-        #expect(log.lines.contains { $0.hasPrefix("warning") && $0.contains("colour") })
-        #expect(log.lines.contains { $0.hasPrefix("warning") && $0.contains("options=w, readpreference") })
+        #expect(log.texts.contains { $0.hasPrefix("warning") && $0.contains("colour") })
+        #expect(log.texts.contains { $0.hasPrefix("warning") && $0.contains("options=w, readpreference") })
     }
 
     @Test(

@@ -1,5 +1,4 @@
 import Logging
-import Synchronization
 import TallyCore
 import TallyMongo
 import TallyTestSupport
@@ -84,33 +83,4 @@ func batch(
 extension TestMetrics {
     /// The default event's counts, by variation.
     var views: [Name: Int64] { Dictionary(uniqueKeysWithValues: self.variations.map { ($0.name, $0.count) }) }
-}
-
-/// Keeps what is logged.
-final class LogRecorder: Sendable {
-    private let entries = Mutex<[String]>([])
-
-    var logger: Logger { Logger(label: "test") { _ in Handler(recorder: self) } }
-
-    var lines: [String] { self.entries.withLock { $0 } }
-
-    private struct Handler: LogHandler {
-        let recorder: LogRecorder
-        var metadata: Logger.Metadata = [:]
-        var logLevel = Logger.Level.debug
-
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { self.metadata[key] }
-            set { self.metadata[key] = newValue }
-        }
-
-        func log(event: LogEvent) {
-            let metadata = (event.metadata ?? [:]).map { "\($0)=\($1)" }.sorted().joined(separator: " ")
-            self.recorder.entries.withLock { $0.append("\(event.level) \(event.message) \(metadata)") }
-        }
-    }
-}
-
-extension Logger {
-    static var silent: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 }

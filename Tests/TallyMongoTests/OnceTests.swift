@@ -102,9 +102,9 @@ struct OnceTests {
         let log = LogRecorder()
         try await database.withStore(logger: log.logger) { store in
             try await store.apply(batch(epoch, 1, [counts("acme", "cta", [("A", 1)])]))
-            #expect(log.lines.allSatisfy { !$0.contains("missing from the store") })
+            #expect(log.texts.allSatisfy { !$0.contains("missing from the store") })
             try await store.apply(batch(epoch, 4, [counts("acme", "cta", [("A", 1)])]))
-            let warning = try #require(log.lines.first { $0.contains("missing from the store") })
+            let warning = try #require(log.texts.first { $0.contains("missing from the store") })
             #expect(warning.hasPrefix("warning"))
             #expect(warning.contains("last_applied=1") && warning.contains("applying=4"))
             #expect(try await store.metrics(client: "acme", test: nil)?.tests.first?.total == 2)

@@ -1,4 +1,3 @@
-import Logging
 import NIOPosix
 import TallyCore
 import TallyTestSupport
@@ -12,7 +11,7 @@ import Testing
         RedisBuffer(
             endpoint: RedisEndpoint(host: "127.0.0.1", port: redis.port), keyPrefix: "tally", bounds: .standard,
             owner: "mongodb", eventLoop: MultiThreadedEventLoopGroup.singleton.next(),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: .silent)
     }
 
     /// Counts by hand, as the script would.

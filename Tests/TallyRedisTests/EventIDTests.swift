@@ -1,4 +1,3 @@
-import Logging
 import NIOPosix
 import TallyCore
 import TallyTestSupport
@@ -17,7 +16,7 @@ import Testing
             endpoint: RedisEndpoint(host: "127.0.0.1", port: redis.port), keyPrefix: "tally", bounds: bounds,
             eventIDs: EventIDBounds(window: window, maximum: maximum), owner: "mongodb",
             eventLoop: MultiThreadedEventLoopGroup.singleton.next(),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: .silent)
     }
 
     private func verdicts(_ outcome: LaneOutcome) throws -> Verdicts {

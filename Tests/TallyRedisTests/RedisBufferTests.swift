@@ -1,4 +1,3 @@
-import Logging
 import NIOCore
 import NIOPosix
 import TallyCore
@@ -17,7 +16,7 @@ import Testing
         RedisBuffer(
             endpoint: RedisEndpoint(host: "127.0.0.1", port: redis.port), keyPrefix: prefix, bounds: bounds,
             owner: owner,
-            eventLoop: Self.group.next(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            eventLoop: Self.group.next(), logger: .silent)
     }
 
     /// A lane on a loop of its own, for callers who are not on it.
@@ -384,7 +383,7 @@ import Testing
         let buffer = RedisBuffer(
             endpoint: RedisEndpoint(host: "127.0.0.1", port: redis.port, password: "guess"), keyPrefix: "tally",
             bounds: .standard, owner: "mongodb", eventLoop: Self.group.next(),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: .silent)
         do {
             try await buffer.ping()
             Issue.record("let in")
