@@ -76,7 +76,7 @@ public struct Flusher: Sendable {
         var pace = FlushPace.full
         let longPace = FlushPace { [traffic] in !isUrgent && traffic?.isBusy == true ? .considerate : .full }
         var index = 0
-        var gone: Set<BatchID> = []
+        var timesGone: [BatchID: Int] = [:]
         while index < entries.count {
             let entry = entries[index]
             index += 1
@@ -87,9 +87,14 @@ public struct Flusher: Sendable {
                     // it, and may go forward again. Either way this list is no longer true: whoever went on in it could
                     // take the next batch to the store before one that nobody has applied, and there every lower number
                     // counts as finished. What is listed again, and is not there, is nothing that can be applied.
-                    if gone.insert(id).inserted {
+                    timesGone[id, default: 0] += 1
+                    if timesGone[id] == 1 {
                         entries = try await buffer.pending()
                         index = 0
+                    } else if timesGone[id] == 2 {
+                        self.logger.log(
+                            .batchGone, "a batch that waits for the flush is not there; the flush goes on without it",
+                            [.batch: "\(id)", .buffer: buffer.kind])
                     }
                     continue
                 }

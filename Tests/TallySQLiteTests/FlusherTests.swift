@@ -4,6 +4,7 @@ import Synchronization
 import TallyCore
 import TallyFlush
 import TallySQLite
+import TallyTestSupport
 import Testing
 
 /// A buffer that is put back to an older copy while a flush is on its way, and forward again before it ends: for the
@@ -68,10 +69,8 @@ struct FlusherTests {
         return try await self.buffer.batches().map(\.id)
     }
 
-    private func flusher(_ buffer: any CounterBuffer) -> Flusher {
-        Flusher(
-            buffers: [buffer], store: self.store, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            now: self.clock.read)
+    private func flusher(_ buffer: any CounterBuffer, _ logger: Logger = .silent) -> Flusher {
+        Flusher(buffers: [buffer], store: self.store, logger: logger, now: self.clock.read)
     }
 
     @Test("a batch that is gone for a moment is not passed over by those behind it", arguments: [1...1, 2...3, 1...4])
@@ -83,11 +82,15 @@ struct FlusherTests {
         #expect(try await self.buffer.pending().isEmpty)
     }
 
-    @Test("what is listed and never there does not keep a flush from ending")
+    @Test("what is listed and never there does not keep a flush from ending, and is told")
     func neverThere() async throws {
         let batches = try await self.batches()
         let buffer = GoingBackAndForward(self.buffer, hiding: Set(batches[1...2]), for: .max)
-        try await self.flusher(buffer).flush(isUrgent: true)
+        let log = LogRecorder()
+        try await self.flusher(buffer, log.logger).flush(isUrgent: true)
         #expect(try await self.store.total() == 1_001)
+        let told = log.lines.filter { $0.metadata["event"] == "batch_gone" }
+        #expect(told.compactMap { $0.metadata["batch"].map { "\($0)" } } == batches[1...2].map { "\($0)" })
+        #expect(told.allSatisfy { $0.level == .warning })
     }
 }

@@ -36,6 +36,7 @@ public enum LoggedEvent: String, CaseIterable, Sendable {
     case jobDone = "job_done"
     case jobFailed = "job_failed"
     case batchApplied = "batch_applied"
+    case batchGone = "batch_gone"
     case batchesMissing = "batches_missing"
     case bufferWentBack = "buffer_went_back"
     case deadLetter = "dead_letter"
@@ -105,6 +106,10 @@ public enum LoggedEvent: String, CaseIterable, Sendable {
         case .jobDone: Details(.info, "A scheduled job ran; at debug where it had nothing to do", .job, .durationMS)
         case .jobFailed: Details(.error, "A scheduled job failed, be it a flush or an audit", .job, .durationMS)
         case .batchApplied: Details(.debug, "A batch was moved into the store", .batch, .buffer, .counters)
+        case .batchGone:
+            Details(
+                .warning, "A batch that the buffer lists is not in it, twice in a row; the flush went on without it",
+                .batch, .buffer)
         case .batchesMissing:
             Details(
                 .warning, "The store lacks batches of this epoch: was it restored?", .epoch, .lastApplied, .applying)
