@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 
 /// The command line: one program, a command for each thing that is done with it.
 @main
@@ -28,4 +29,11 @@ struct Tally: AsyncParsableCommand {
             CommandGroup(name: "Data and shell", subcommands: [Backup.self, Restore.self, Completions.self]),
         ],
         defaultSubcommand: Serve.self)
+
+    static func main() async {
+        // Swift's pool asks for priorities that only root may have, does as well without, and tells syslog each time.
+        // It reads this when it first has something to tell; whoever wants to hear it can set another value.
+        setenv("LIBDISPATCH_LOG", "NO", 0)
+        await Self.main(nil)
+    }
 }
