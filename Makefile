@@ -56,7 +56,7 @@ lint: ## Say what `make format` would change, and fail where it is anything
 package: build ## Make a Debian package: .build/packages/tally_VERSION_ARCHITECTURE.deb
 	Scripts/package "$$(swift build $(RELEASE) --show-bin-path)/tally"
 
-test-package: package ## Install that package into a clean Debian 12 root and run the service from there (as root)
+test-package: package ## Install that package into a clean Debian 12, booted with systemd, and run it there (as root)
 	Scripts/test-package "$$(ls -t .build/packages/tally_*.deb | head -1)"
 
 setup: ## Install what building needs, where it is missing
