@@ -47,7 +47,13 @@ package struct JSONScanner {
 
     package func failure(_ expected: StaticString) -> JSONError { JSONError(offset: self.position, expected: expected) }
 
+    @inline(__always)
     package mutating func skipWhitespace() {
+        // Whatever is no whitespace is above it, but for control characters.
+        if let byte = self.peek(), byte <= 0x20 { self.skipWhitespaceHere() }
+    }
+
+    private mutating func skipWhitespaceHere() {
         while let byte = self.peek(),
             byte == 0x20 || byte == 0x0D || byte == 0x09 || (byte == 0x0A && !self.hasLines)
         {
@@ -68,7 +74,7 @@ package struct JSONScanner {
 
     /// Moves to the next line; false at the end of the text. Only whitespace may stand before.
     mutating func nextLine() throws(JSONError) -> Bool {
-        self.skipWhitespace()
+        if self.peek() != 0x0A { self.skipWhitespace() }
         guard let byte = self.peek() else { return false }
         guard byte == 0x0A else { throw self.failure("nothing more") }
         self.position += 1
