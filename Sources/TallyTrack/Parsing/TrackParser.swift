@@ -2,12 +2,12 @@ internal import TallyCore
 
 /// Parses and checks every form of a request to /track: query, form, JSON, a JSON array, lines of JSON.
 ///
-/// One per event loop, used again for each request. It keeps its memory, so that a request without a fault costs no
+/// One per event loop, used again for each request, and never copied. It keeps its memory, so that a request without a fault costs no
 /// allocation once the arrays have grown; what it keeps is bounded by the largest query, plus 1 MiB of body, plus
 /// 1,000 packed names and event IDs.
 ///
 /// Source of the rules: the project's description of the HTTP interface; names are judged by `NameRules`.
-public struct TrackParser {
+public struct TrackParser: ~Copyable {
     /// The largest body; a larger one is refused with 413.
     public static let maximumBodyBytes = 1 << 20
     /// The most items of a batch.
