@@ -16,7 +16,8 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates libhiredis0.14 libmongoc-1.0-0 libsqlite3-0 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --user-group --home-dir /var/lib/tally --create-home tally
+    && useradd --system --user-group --home-dir /var/lib/tally --no-create-home tally \
+    && install -d -o tally -g tally -m 0700 /var/lib/tally
 COPY --from=build /out/tally /usr/bin/tally
 USER tally
 WORKDIR /var/lib/tally
