@@ -32,9 +32,9 @@ struct FieldIndex {
         self.generation += 1
     }
 
-    /// The entry whose name is `field`, or else calls `make` for its number and remembers that.
+    /// The entry whose name is `field`, or else where `insert` is to put it.
     @inline(__always)
-    mutating func entry(for field: UnsafeRawBufferPointer, in bytes: [UInt8], entries: [CountBatch.Entry]) -> Lookup {
+    func entry(for field: UnsafeRawBufferPointer, in bytes: [UInt8], entries: [CountBatch.Entry]) -> Lookup {
         let hash = self.hash(field)
         var position = Int(truncatingIfNeeded: hash) & self.mask
         let short = UInt32(truncatingIfNeeded: hash >> 32)
