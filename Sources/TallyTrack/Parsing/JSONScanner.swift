@@ -74,6 +74,7 @@ package struct JSONScanner {
 
     /// Moves to the next line; false at the end of the text. Only whitespace may stand before.
     mutating func nextLine() throws(JSONError) -> Bool {
+        // Most lines end right behind their object.
         if self.peek() != 0x0A { self.skipWhitespace() }
         guard let byte = self.peek() else { return false }
         guard byte == 0x0A else { throw self.failure("nothing more") }

@@ -2,9 +2,9 @@ internal import TallyCore
 
 /// Parses and checks every form of a request to /track: query, form, JSON, a JSON array, lines of JSON.
 ///
-/// One per event loop, used again for each request, and never copied. It keeps its memory, so that a request without a fault costs no
-/// allocation once the arrays have grown; what it keeps is bounded by the largest query, plus 1 MiB of body, plus
-/// 1,000 packed names and event IDs.
+/// One per event loop, used again for each request, and never copied. It keeps its memory, so that a request without a
+/// fault costs no allocation once the arrays have grown; what it keeps is bounded by the largest query, plus 1 MiB of
+/// body, plus 1,000 packed names and event IDs.
 ///
 /// Source of the rules: the project's description of the HTTP interface; names are judged by `NameRules`.
 public struct TrackParser: ~Copyable {

@@ -1,6 +1,6 @@
-import Logging
 import TallyCore
 import TallyFlush
+import TallyTestSupport
 
 /// Runs the jobs of the simulated flushers on the thread that asks for it, so that a run is always the same.
 final class StepExecutor: TaskExecutor, @unchecked Sendable {
@@ -93,7 +93,7 @@ final class SimulatedFlusher: @unchecked Sendable {
                 ModelSpoolBuffer(kind: "spool\(self.number)", spool: spool, flusher: self, world: self.world))
         }
         return Flusher(
-            buffers: buffers, store: ModelStore(flusher: self, world: self.world), logger: World.logger, now: { 0 })
+            buffers: buffers, store: ModelStore(flusher: self, world: self.world), logger: .silent, now: { 0 })
     }
 
     // MARK: As the models see it

@@ -1,4 +1,3 @@
-import Logging
 import NIOCore
 import TallyCore
 import TallyTestSupport
@@ -7,7 +6,6 @@ import TallyTestSupport
 ///
 /// Nothing here knows a clock, a thread or a random number of its own, so a seed is a run.
 final class World {
-    static let logger = Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() }
     private static let zombiesKept = 8
 
     let chance: Chance
