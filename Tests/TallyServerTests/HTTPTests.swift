@@ -161,6 +161,22 @@ extension EndToEnd {
             #expect(String(decoding: answer, as: UTF8.self).hasSuffix(#"{"status":"counted"}"#))
         }
 
+        @Test(
+            "a request that ends before it is complete is refused, and not counted",
+            arguments: [
+                "GET /track?clientName=acme&testID=cta&vari",
+                "GET /track?clientName=acme&testID=cta&variation=B HTTP/1.1\r\nHost: x\r\nX-Half",
+                "GET /track?clientName=acme&testID=cta&variation=B HTTP/1.1\r\nHost: x\r\n",
+                "POST /track?clientName=acme&testID=cta&variation=B HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n[",
+            ])
+        func cutShort(request: String) async throws {
+            let (deployment, tally) = try await self.start()
+            let answer = try await TestConnection.rawExchange(port: tally.port, Array(request.utf8))
+            #expect(String(decoding: answer, as: UTF8.self).hasPrefix("HTTP/1.1 400 "))
+            try await deployment.flush(tally)
+            #expect(try await deployment.countedInStore(clients: ["acme"]).isEmpty)
+        }
+
         @Test("HTTP/1.0 closes, unless it asks to stay")
         func oldHTTP() async throws {
             let (_, tally) = try await self.start()

@@ -45,9 +45,7 @@ struct TrackingChannel: ServerChildChannel, HTTPChannelHandler {
             }
             let track = TrackHandler(
                 loops: self.loops, connections: self.connections, eventLoop: channel.eventLoop, access: self.access)
-            try pipeline.addHandler(
-                ByteToMessageHandler(
-                    RequestDecoder(for: track), maximumBufferSize: RequestDecoder.maximumBufferBytes))
+            try pipeline.addHandler(RequestDecoder(for: track))
             try pipeline.addHandler(track)
             try pipeline.addHandler(HTTPResponseEncoder())
             try pipeline.addHandler(RoutedResponseTap(for: track))

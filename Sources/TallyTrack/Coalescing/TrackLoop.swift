@@ -95,32 +95,23 @@ final class TrackLoop {
     }
 
     /// Takes what the parser holds. The waiter gets its answer when the buffer has it durably.
+    /// - Parameter parser: that of this loop.
     @inline(__always)
-    func submit(_ shape: TrackShape, from connection: TrackHandler, request: Int) -> Admission {
+    func submit(
+        _ shape: TrackShape, of parser: borrowing TrackParser, from connection: TrackHandler, request: Int
+    ) -> Admission {
         guard let wayIn = self.wayIn else { return .bufferAway }
         // Whether an event ID was seen before only the buffer can say.
-        if self.parser.hasEventIDs, wayIn === self.spool { return .bufferAway }
+        if parser.hasEventIDs, wayIn === self.spool { return .bufferAway }
         guard self.waitingCount < Self.maximumWaiting, self.gatheredBytes < Self.maximumBytesWaiting,
             wayIn.bound.admits(waiting: self.gatheredEntries + wayIn.entries)
         else { return .overloaded }
         self.beginTick()
-        let batch = self.openBatch(items: self.parser.items.count)
-        batch.noteArrival(at: self.tickBegan)
-        let bytesBefore = batch.counts.bytes.count
-        let entriesBefore = batch.counts.entries.count
-        switch shape {
-        case .single where self.parser.hasEventIDs:
-            batch.addAll(of: self.parser, for: Waiter(connection: connection, request: request, accepted: nil))
-        case .single:
-            let waiter = Waiter(connection: connection, request: request, accepted: nil)
-            let count = self.parser.items[0].count
-            self.parser.withField(0) { batch.addSingle($0, count: count, for: waiter) }
-        case .batch(let accepted):
-            batch.addAll(of: self.parser, for: Waiter(connection: connection, request: request, accepted: accepted))
-        }
+        let batch = self.openBatch(items: parser.items.count)
+        let growth = batch.add(shape, of: parser, from: connection, request: request, at: self.tickBegan)
         self.waitingCount += 1
-        self.gatheredBytes += batch.counts.bytes.count - bytesBefore
-        self.gatheredEntries += batch.counts.entries.count - entriesBefore
+        self.gatheredBytes += growth.bytes
+        self.gatheredEntries += growth.entries
         return .waiting
     }
 

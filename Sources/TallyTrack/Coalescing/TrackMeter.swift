@@ -31,7 +31,7 @@ public final class TrackMeter: Sendable {
 
     /// The requests of a batch are about to get their answers, whatever those say.
     func waited(_ batch: GatheredBatch, now: NIODeadline) {
-        for arrival in batch.arrivals {
+        for arrival in batch.arrivals.ticks {
             self.duration.record((now - arrival.at).nanoseconds, times: arrival.requests)
         }
     }

@@ -17,7 +17,8 @@ enum RequestRules {
     /// Looks at a head.
     /// - Parameter requestID: becomes the value of X-Request-ID, where there is one.
     static func finding(_ head: HTTPRequestHead, requestID: inout String?) -> Finding {
-        var endsHTTP = head.method == .CONNECT
+        var endsHTTP = false
+        if case .CONNECT = head.method { endsHTTP = true }
         if let fault = Self.fault(in: head, &endsHTTP, &requestID) { return .faulty(fault) }
         return endsHTTP ? .last : .good
     }
@@ -65,11 +66,12 @@ enum RequestRules {
     private static func faultInTarget(_ target: String) -> String? {
         var target = target
         return target.withUTF8 { bytes in
-            for index in bytes.indices {
-                if bytes[index] == UInt8(ascii: "#") { return "the request target has a fragment" }
-                if bytes[index] == 0xEF, index + 2 < bytes.count, bytes[index + 1] == 0xBF, bytes[index + 2] == 0xBD {
-                    return "the request target has bytes that are no UTF-8"
-                }
+            let bytes = UnsafeRawBufferPointer(bytes)
+            if bytes.holds(UInt8(ascii: "#")) { return "the request target has a fragment" }
+            guard bytes.holds(0xEF) else { return nil }
+            for index in bytes.indices.dropLast(2)
+            where bytes[index] == 0xEF && bytes[index + 1] == 0xBF && bytes[index + 2] == 0xBD {
+                return "the request target has bytes that are no UTF-8"
             }
             return nil
         }

@@ -93,11 +93,7 @@ extension TrackHandler {
 
     /// Begins a request to /track.
     private func begin(_ head: HTTPRequestHead, _ requestID: String?, context: ChannelHandlerContext) {
-        if head.method == .GET {
-            self.reading = .tracked(Incoming(head: head, requestID: requestID))
-            return
-        }
-        if head.method == .POST {
+        if case .POST = head.method {
             if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }),
                 length > Self.maximumBodyBytes
             {

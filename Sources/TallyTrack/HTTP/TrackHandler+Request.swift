@@ -35,7 +35,7 @@ extension TrackHandler {
         }
         do {
             let shape = try self.parse(incoming)
-            switch self.loop.submit(shape, from: self, request: request) {
+            switch self.loop.submit(shape, of: self.loop.parser, from: self, request: request) {
             case .waiting:
                 if self.loop.logsEachRequest { self.logTracked(shape, address: address, incoming.requestID) }
             case .overloaded:

@@ -65,6 +65,26 @@ extension EndToEnd {
             }
         }
 
+        @Test("bytes that follow an upgrade while its answer is due are not kept")
+        func afterUpgrade() async throws {
+            let redis = try await RedisServer.start(appendfsync: nil)
+            let tally = try await TallyProcess.start(["REDIS_URL": redis.url, "FLUSH_SCHEDULE": Deployment.never])
+            let pid = try #require(tally.pid)
+            let connection = try await ByteConnection.connect(port: tally.port)
+            redis.pause()
+            defer { redis.resume() }
+            let before = try ProcessMemory.residentBytes(of: pid)
+            try await connection.send(
+                Array("GET \(Self.path) HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n".utf8))
+            let piece = [UInt8](repeating: UInt8(ascii: "x"), count: 1 << 20)
+            for _ in 0..<32 { try await connection.send(piece) }
+            let after = try ProcessMemory.residentBytes(of: pid)
+            #expect(after - before < 8 << 20, "\(before >> 10) KiB grew to \(after >> 10)")
+            redis.resume()
+            let answer = try await connection.receiveUntilClosed()
+            #expect(String(decoding: answer, as: UTF8.self).hasPrefix("HTTP/1.1 200 "))
+        }
+
         @Test(
             "a request that does not arrive in time gets 408 and the connection closes, however steadily its bytes come"
         )

@@ -11,4 +11,11 @@ extension UnsafeRawBufferPointer {
         // Both buffers hold as many bytes as are compared.
         return memcmp(left, right, self.count) == 0
     }
+
+    /// Whether one of them is this byte; looked for many at a time.
+    @inline(__always)
+    func holds(_ byte: UInt8) -> Bool {
+        // Without an address there is none; otherwise no more is read than the buffer has.
+        self.baseAddress.map { memchr($0, CInt(byte), self.count) != nil } ?? false
+    }
 }
