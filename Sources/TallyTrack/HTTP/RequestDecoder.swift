@@ -81,7 +81,10 @@ public final class RequestDecoder: ChannelInboundHandler {
         guard bytes.readableBytes <= Self.maximumBufferBytes else {
             throw ByteToMessageDecoderError.PayloadTooLargeError()
         }
-        self.begun = bytes
+        var begun = bytes
+        // Otherwise all that was read stays, where read after read ends in the middle of a field.
+        begun.discardReadBytes()
+        self.begun = begun
     }
 
     public func channelInactive(context: ChannelHandlerContext) {

@@ -65,6 +65,30 @@ extension EndToEnd {
             }
         }
 
+        @Test("what was read is not kept, where read after read ends in the middle of a field")
+        func pipelinedFields() async throws {
+            let tally = try await TallyProcess.start(["FLUSH_SCHEDULE": Deployment.never])
+            let pid = try #require(tally.pid)
+            let connection = try await ByteConnection.connect(port: tally.port)
+            let request = "GET /track?clientName=&testID=cta&variation=B HTTP/1.1\r\nHost: x\r\nX-Long: "
+            // As long as four reads, so that these end in the same places of every request.
+            let bytes = Array((request + String(repeating: "x", count: 8_188 - request.utf8.count) + "\r\n\r\n").utf8)
+            let requests = 4_000
+            let first = Array("\(request)\(String(repeating: "x", count: 1_000))\r\n\r\n".utf8)
+            let all = first + Array(repeating: bytes, count: requests - 1).flatMap { $0 }
+            var before = 0
+            // No piece ends where a request does, so that there is always something begun.
+            for start in stride(from: 0, to: all.count, by: 99_991) {
+                if start == 99_991 * 10 { before = try ProcessMemory.residentBytes(of: pid) }
+                try await connection.send(Array(all[start..<min(start + 99_991, all.count)]))
+            }
+            let after = try ProcessMemory.residentBytes(of: pid)
+            #expect(after - before < 8 << 20, "\(before >> 10) KiB grew to \(after >> 10)")
+            try await connection.finishSending()
+            let answers = String(decoding: try await connection.receiveUntilClosed(within: .seconds(30)), as: UTF8.self)
+            #expect(answers.components(separatedBy: "HTTP/1.1 400 ").count - 1 == requests)
+        }
+
         @Test("bytes that follow an upgrade while its answer is due are not kept")
         func afterUpgrade() async throws {
             let redis = try await RedisServer.start(appendfsync: nil)
