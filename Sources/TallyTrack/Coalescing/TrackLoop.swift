@@ -95,7 +95,8 @@ final class TrackLoop {
     }
 
     /// Takes what the parser holds. The waiter gets its answer when the buffer has it durably.
-    /// - Parameter parser: that of this loop.
+    /// - Parameter parser: that of this loop, given so that Swift looks once, not at every use, whether another access
+    ///   to it is under way.
     @inline(__always)
     func submit(
         _ shape: TrackShape, of parser: borrowing TrackParser, from connection: TrackHandler, request: Int

@@ -74,7 +74,7 @@ public final class RequestDecoder: ChannelInboundHandler {
             return context.fireErrorCaught(error)
         }
         // An answer to what was passed on may have closed the connection.
-        if case .decoding = self.state { self.state = .open }
+        if self.state == .decoding { self.state = .open }
     }
 
     private func keep(_ bytes: ByteBuffer) throws {
@@ -99,7 +99,7 @@ public final class RequestDecoder: ChannelInboundHandler {
 
     /// A request that has only begun is one that cannot be understood.
     private func callerEnded(context: ChannelHandlerContext) {
-        let wasOpen = if case .open = self.state { true } else { false }
+        let wasOpen = self.state == .open
         self.state = .over
         guard wasOpen else { return }
         var bytes = self.begun ?? ByteBuffer()
