@@ -9,15 +9,25 @@ import NIOCore
 ///
 /// A buffer that takes long for a batch (it syncs a disk, or is far away) is better kept busy: then one group is
 /// worked on here while the other is there, and enough gather meanwhile.
+///
+/// The end of `longest` is seen when a tick of the event loop ends; a timer is there for the case that no tick comes.
+/// On a virtual machine a timer is dear (it cost some 30 µs of a processor, far more than a request), and where a loop
+/// is busy hardly one in a hundred finds anything to do. So each that finds nothing makes the next one come a little
+/// later, and one that was needed puts it back to where it was.
 struct Linger {
-    /// What this can add to the time of an answer.
+    /// What this adds at most to the time of an answer on a loop that has something to do.
     static let longest: TimeAmount = .microseconds(300)
+    /// What it adds on top where nothing else happens on a loop that was busy until then.
+    static let longestSlack: TimeAmount = .milliseconds(2)
+    /// By how much a timer that was not needed puts off the next one.
+    static let slackStep: TimeAmount = .microseconds(50)
 
     /// A batch that took longer than this was answered by a buffer that takes long.
     static let shortRoundTrip: TimeAmount = .microseconds(250)
 
     private var answeredAt: NIODeadline?
     private var expected = 0
+    private var slack = TimeAmount.zero
 
     /// A batch was answered.
     /// - Parameters:
@@ -34,5 +44,14 @@ struct Linger {
         guard gathered < self.expected, let answeredAt = self.answeredAt else { return nil }
         let end = answeredAt + Self.longest
         return now < end ? end : nil
+    }
+
+    /// When a timer is to look after a batch that is kept back until `end`.
+    func timer(for end: NIODeadline) -> NIODeadline { end + self.slack }
+
+    /// A timer looked.
+    /// - Parameter wasNeeded: a batch had been kept back for long enough, and nothing else had happened.
+    mutating func timerLooked(wasNeeded: Bool) {
+        self.slack = wasNeeded ? .zero : min(self.slack + Self.slackStep, Self.longestSlack)
     }
 }

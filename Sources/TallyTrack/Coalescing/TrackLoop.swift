@@ -154,13 +154,16 @@ final class TrackLoop {
         self.sendNext()
     }
 
-    private func sendNext() {
-        guard let lane = self.wayIn, lane.isFree, let first = self.gathered.first else { return }
+    /// Sends the next batch, if it is time. Returns whether it was.
+    @discardableResult
+    private func sendNext() -> Bool {
+        guard let lane = self.wayIn, lane.isFree, let first = self.gathered.first else { return false }
         // With more than one batch gathered the first is full, and waits for nobody.
         if self.gathered.count == 1, let end = self.linger.keepsBack(first.waiters.count, now: .now()) {
-            return self.sendNext(at: end)
+            self.sendNext(at: self.linger.timer(for: end))
+            return false
         }
-        guard let batch = self.gathered.popFirst() else { return }
+        guard let batch = self.gathered.popFirst() else { return false }
         if lane === self.spool, batch.counts.hasIDs {
             // Gathered while the buffer was there.
             self.fail(batch, "the buffer cannot be reached")
@@ -174,6 +177,7 @@ final class TrackLoop {
         self.note(isSpooling: lane === self.spool)
         self.meter.sent(batch)
         lane.lane.send(batch.counts) { [unowned self, unowned lane] in self.settle(lane, $0) }
+        return true
     }
 
     private func note(isSpooling: Bool) {
@@ -191,7 +195,8 @@ final class TrackLoop {
         self.isTimerScheduled = true
         self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
             self.isTimerScheduled = false
-            self.sendNext()
+            // The end of the tick that is under way sends it, if it is time.
+            self.linger.timerLooked(wasNeeded: !self.isTickScheduled && self.sendNext())
         }
     }
 

@@ -31,4 +31,17 @@ import Testing
         linger.batchAnswered(to: 32, gathered: 30, roundTrip: .milliseconds(1), now: self.now)
         #expect(linger.keepsBack(30, now: self.now) == nil)
     }
+
+    @Test("a timer that finds nothing to do puts off the next one, within bounds; one that was needed does not")
+    func slack() {
+        var linger = Linger()
+        #expect(linger.timer(for: self.now) == self.now)
+        linger.timerLooked(wasNeeded: false)
+        linger.timerLooked(wasNeeded: false)
+        #expect(linger.timer(for: self.now) == self.now + .microseconds(100))
+        for _ in 0..<1000 { linger.timerLooked(wasNeeded: false) }
+        #expect(linger.timer(for: self.now) == self.now + .milliseconds(2))
+        linger.timerLooked(wasNeeded: true)
+        #expect(linger.timer(for: self.now) == self.now)
+    }
 }
