@@ -12,21 +12,18 @@ final class GatheredBatch {
 
     var counts: CountBatch { self.gathered.counts }
 
-    /// Whether a request with so many items still belongs into this batch.
-    func takes(items: Int) -> Bool { self.gathered.takes(items: items) }
-
     /// Adds what a request counts.
     /// - Parameters:
     ///   - parser: holds it.
     ///   - tick: when the tick of the event loop began in which the request came.
-    /// - Returns: by how much the batch has grown.
+    /// - Returns: by how much the batch has grown; nil where the request belongs into the next one.
     @inline(__always)
     func add(
         _ shape: TrackShape, of parser: borrowing TrackParser, from connection: TrackHandler, request: Int,
         at tick: NIODeadline
-    ) -> GatheredCounts.Growth {
+    ) -> GatheredCounts.Growth? {
+        guard let (unit, growth) = self.gathered.add(shape, of: parser) else { return nil }
         self.arrivals.note(at: tick)
-        let (unit, growth) = self.gathered.add(shape, of: parser)
         var accepted: Int64?
         if case .batch(let sum) = shape { accepted = sum }
         self.waiters.append(Waiter(connection: connection, request: request, unit: unit, accepted: accepted))

@@ -21,15 +21,13 @@ struct GatheredCounts {
     private var singles = FieldIndex(capacity: maximumEntries + maximumItems)
     private var within = FieldIndex(capacity: maximumItems)
 
-    func takes(items: Int) -> Bool {
-        self.counts.isEmpty || self.counts.entries.count + items <= Self.maximumEntries
-    }
-
     /// Adds what a request counts.
-    /// - Returns: the unit that decides it, and by how much the batch has grown.
+    /// - Returns: the unit that decides it, and by how much the batch has grown; nil where that would be too much. An
+    ///   empty batch takes any request.
     @inline(__always)
-    mutating func add(_ shape: TrackShape, of parser: borrowing TrackParser) -> (unit: Int32, growth: Growth) {
+    mutating func add(_ shape: TrackShape, of parser: borrowing TrackParser) -> (unit: Int32, growth: Growth)? {
         let entries = self.counts.entries.count
+        guard entries == 0 || entries + parser.items.count <= Self.maximumEntries else { return nil }
         let bytes = self.counts.bytes.count
         let unit =
             switch shape {

@@ -1,4 +1,3 @@
-import DequeModule
 import Logging
 import NIOCore
 import TallyCore
@@ -25,7 +24,7 @@ final class TrackLoop {
     let eventLoop: any EventLoop
     let logger: Logger
     var parser = TrackParser()
-    var responses = ResponseCache()
+    let responses = ResponseCache()
     /// Whether each tracked request is logged.
     let logsEachRequest: Bool
     /// Nil for none.
@@ -38,13 +37,9 @@ final class TrackLoop {
     private var isSpooling = false
     private let traffic: TrafficGauge
     private let meter: TrackMeter
-    /// Gathered and not sent: the last one is open, the ones before it are full.
-    private var gathered: Deque<GatheredBatch> = []
-    private var gatheredSince = NIODeadline.now()
-    private var spare: [GatheredBatch] = []
+    private let gathered = GatheredQueue()
+    /// Requests that wait for their answer, sent or not.
     private var waitingCount = 0
-    private var gatheredBytes = 0
-    private var gatheredEntries = 0
     private var isTickScheduled = false
     private var tickBegan = NIODeadline.now()
     private var linger = Linger()
@@ -104,15 +99,12 @@ final class TrackLoop {
         guard let wayIn = self.wayIn else { return .bufferAway }
         // Whether an event ID was seen before only the buffer can say.
         if parser.hasEventIDs, wayIn === self.spool { return .bufferAway }
-        guard self.waitingCount < Self.maximumWaiting, self.gatheredBytes < Self.maximumBytesWaiting,
-            wayIn.bound.admits(waiting: self.gatheredEntries + wayIn.entries)
+        guard self.waitingCount < Self.maximumWaiting, self.gathered.bytes < Self.maximumBytesWaiting,
+            wayIn.bound.admits(waiting: self.gathered.entries + wayIn.entries)
         else { return .overloaded }
         self.beginTick()
-        let batch = self.openBatch(items: parser.items.count)
-        let growth = batch.add(shape, of: parser, from: connection, request: request, at: self.tickBegan)
+        self.gathered.add(shape, of: parser, from: connection, request: request, at: self.tickBegan)
         self.waitingCount += 1
-        self.gatheredBytes += growth.bytes
-        self.gatheredEntries += growth.entries
         return .waiting
     }
 
@@ -125,20 +117,6 @@ final class TrackLoop {
     }
 
     // MARK: Gathering
-
-    private func openBatch(items: Int) -> GatheredBatch {
-        if let last = self.gathered.last, last.takes(items: items) { return last }
-        if self.gathered.isEmpty { self.gatheredSince = .now() }
-        let batch = self.spare.popLast() ?? GatheredBatch()
-        self.gathered.append(batch)
-        return batch
-    }
-
-    private func recycle(_ batch: GatheredBatch) {
-        guard self.spare.count < 4 else { return }
-        batch.removeAll()
-        self.spare.append(batch)
-    }
 
     @inline(__always)
     private func beginTick() {
@@ -157,9 +135,9 @@ final class TrackLoop {
     /// Sends the next batch, if it is time. Returns whether it was.
     @discardableResult
     private func sendNext() -> Bool {
-        guard let lane = self.wayIn, lane.isFree, let first = self.gathered.first else { return false }
-        // With more than one batch gathered the first is full, and waits for nobody.
-        if self.gathered.count == 1, let end = self.linger.keepsBack(first.waiters.count, now: .now()) {
+        guard let lane = self.wayIn, lane.isFree, !self.gathered.isEmpty else { return false }
+        // A full batch waits for nobody.
+        if !self.gathered.hasFull, let end = self.linger.keepsBack(self.gathered.firstWaiters, now: .now()) {
             self.sendNext(at: self.linger.timer(for: end))
             return false
         }
@@ -171,9 +149,7 @@ final class TrackLoop {
         }
         lane.batch = batch
         lane.sentAt = .now()
-        self.gatheredSince = lane.sentAt
-        self.gatheredBytes -= batch.counts.bytes.count
-        self.gatheredEntries -= batch.counts.entries.count
+        self.gathered.since = lane.sentAt
         self.note(isSpooling: lane === self.spool)
         self.meter.sent(batch)
         lane.lane.send(batch.counts) { [unowned self, unowned lane] in self.settle(lane, $0) }
@@ -212,7 +188,7 @@ final class TrackLoop {
             lane.bound.batchAnswered(entries: batch.counts.entries.count, roundTrip: now - lane.sentAt)
         }
         self.linger.batchAnswered(
-            to: batch.waiters.count, gathered: self.gathered.first?.waiters.count ?? 0, roundTrip: now - lane.sentAt,
+            to: batch.waiters.count, gathered: self.gathered.firstWaiters, roundTrip: now - lane.sentAt,
             now: now)
         switch outcome {
         case .counted(let verdicts) where verdicts.isAllCounted:
@@ -237,7 +213,7 @@ final class TrackLoop {
             }
             self.refuseAll(of: batch, .unknown)
         }
-        self.recycle(batch)
+        self.gathered.recycle(batch)
         self.sendNext()
     }
 
@@ -259,10 +235,8 @@ final class TrackLoop {
 
     /// Refuses what was gathered and not sent.
     private func fail(_ batch: GatheredBatch, _ reason: String) {
-        self.gatheredBytes -= batch.counts.bytes.count
-        self.gatheredEntries -= batch.counts.entries.count
         self.refuseAll(of: batch, .notCounted(reason))
-        self.recycle(batch)
+        self.gathered.recycle(batch)
     }
 
     private func laneChanged() {
@@ -284,7 +258,7 @@ final class TrackLoop {
             }
             self.refuseAll(of: batch, .unknown)
         }
-        if !self.gathered.isEmpty, now - self.gatheredSince > Self.answerWithin {
+        if !self.gathered.isEmpty, now - self.gathered.since > Self.answerWithin {
             self.failGathered("the buffer did not answer in time")
         }
     }
