@@ -27,11 +27,19 @@ struct RequestQueue {
         return self.first + self.entries.count - 1
     }
 
+    /// What follows a request.
+    enum Next {
+        case none
+        /// A request whose answer is not known yet.
+        case unanswered
+        case answered
+    }
+
     /// Takes the oldest request out, if it is this one: its answer may go at once.
-    mutating func popFirst(if request: Int) -> Entry? {
+    mutating func popFirst(if request: Int) -> (entry: Entry, next: Next)? {
         guard request == self.first, !self.entries.isEmpty else { return nil }
         self.first += 1
-        return self.entries.removeFirst()
+        return (self.entries.removeFirst(), self.next)
     }
 
     /// The note of a request; made by `make` where it has none yet.
@@ -52,11 +60,16 @@ struct RequestQueue {
     }
 
     /// The oldest request, if its answer is known.
-    mutating func popAnswered() -> (entry: Entry, response: TrackResponse)? {
+    mutating func popAnswered() -> (entry: Entry, response: TrackResponse, next: Next)? {
         guard let entry = self.entries.first, let response = entry.response else { return nil }
         self.entries.removeFirst()
         self.first += 1
-        return (entry, response)
+        return (entry, response, self.next)
+    }
+
+    private var next: Next {
+        guard let first = self.entries.first else { return .none }
+        return first.response == nil ? .unanswered : .answered
     }
 
     mutating func removeAll() {

@@ -2,7 +2,7 @@ import NIOCore
 import TallyCore
 
 /// Writes responses. The one that nearly every request gets is kept as bytes and made anew when the date changes.
-struct ResponseCache {
+final class ResponseCache {
     static let methods = "GET, HEAD, POST, OPTIONS"
 
     private(set) var counted = ByteBuffer()
@@ -13,7 +13,7 @@ struct ResponseCache {
     init() { self.refreshDate() }
 
     /// To be called several times a second.
-    mutating func refreshDate() {
+    func refreshDate() {
         let second = Timestamp.now()
         guard second != self.dateSecond else { return }
         self.dateSecond = second

@@ -15,39 +15,46 @@ extension TrackHandler {
     /// Answers a request; the answer goes out when those before it have.
     func answer(_ request: Int, _ response: TrackResponse) {
         guard let context = self.context else { return }
-        guard let entry = self.requests.popFirst(if: request) else {
+        guard var (entry, next) = self.requests.popFirst(if: request) else {
             return self.requests.answer(request, response)
         }
-        var mayFollow = self.write(response, entry, context: context)
-        while mayFollow, let (entry, response) = self.requests.popAnswered() {
-            mayFollow = self.write(response, entry, context: context)
+        guard self.write(response, entry, flushes: next != .answered, context: context) else { return }
+        while next == .answered, let answered = self.requests.popAnswered() {
+            (entry, next) = (answered.entry, answered.next)
+            guard self.write(answered.response, entry, flushes: next != .answered, context: context) else { return }
         }
-        guard mayFollow else { return }
-        if self.isReading { self.hasUnflushed = true } else { context.flush() }
-        if self.requests.isEmpty { self.release(context: context) }
+        if next == .none { self.release(context: context) }
     }
 
     /// Writes an answer. Returns false where it was the connection's last.
-    private func write(_ response: TrackResponse, _ entry: RequestQueue.Entry, context: ChannelHandlerContext) -> Bool {
+    /// - Parameter flushes: no other answer follows at once.
+    private func write(
+        _ response: TrackResponse, _ entry: RequestQueue.Entry, flushes: Bool, context: ChannelHandlerContext
+    ) -> Bool {
         self.watch.answered(now: self.connections.now)
         guard entry.keepAlive && !self.isQuiescing else {
             self.writeLast(response, entry, context: context)
             return false
         }
-        if let note = entry.note {
-            let bytes = self.loop.responses.bytes(
-                response, keepAlive: true, isHTTP10: entry.isHTTP10, requestID: note.id)
-            context.write(self.wrapOutboundOut(bytes), promise: nil)
-            note.answered(status: response.status)
-        } else if case .counted = response, !entry.isHTTP10 {
-            context.write(self.wrapOutboundOut(self.loop.responses.counted), promise: nil)
-        } else if case .overloaded = response, !entry.isHTTP10 {
-            context.write(self.wrapOutboundOut(self.loop.responses.overloaded), promise: nil)
+        let bytes = self.wrapOutboundOut(self.bytes(response, entry))
+        if flushes && !self.isReading {
+            context.writeAndFlush(bytes, promise: nil)
         } else {
-            let bytes = self.loop.responses.bytes(response, keepAlive: true, isHTTP10: entry.isHTTP10)
-            context.write(self.wrapOutboundOut(bytes), promise: nil)
+            self.hasUnflushed = self.isReading
+            context.write(bytes, promise: nil)
         }
+        entry.note?.answered(status: response.status)
         return true
+    }
+
+    @inline(__always)
+    private func bytes(_ response: TrackResponse, _ entry: RequestQueue.Entry) -> ByteBuffer {
+        if entry.note == nil, !entry.isHTTP10 {
+            if case .counted = response { return self.loop.responses.counted }
+            if case .overloaded = response { return self.loop.responses.overloaded }
+        }
+        return self.loop.responses.bytes(
+            response, keepAlive: true, isHTTP10: entry.isHTTP10, requestID: entry.note?.id)
     }
 
     private func writeLast(_ response: TrackResponse, _ entry: RequestQueue.Entry, context: ChannelHandlerContext) {

@@ -40,16 +40,13 @@ extension TrackHandler {
             case .discarded, .nothing: break
             }
         case .end:
-            switch self.reading {
-            case .tracked(let incoming):
-                self.reading = .nothing
-                self.track(incoming)
-            case .routed:
-                self.reading = .nothing
-                self.passOn(part, context: context)
-            case .discarded:
-                self.reading = .nothing
-                if self.isClosing && self.requests.isEmpty { context.close(promise: nil) }
+            // Moved out, so that the head is not copied.
+            var ended = Reading.nothing
+            swap(&ended, &self.reading)
+            switch consume ended {
+            case .tracked(let incoming): self.track(incoming)
+            case .routed: self.passOn(part, context: context)
+            case .discarded: if self.isClosing && self.requests.isEmpty { context.close(promise: nil) }
             case .nothing: break
             }
         }
