@@ -79,9 +79,9 @@ public struct Settings: Sendable {
         let sources = SettingSources(
             flags: flags, environment: environment, envFilePath: envFile.path, envFileEntries: entries)
         var reader = SettingReader(sources: sources, faults: faults)
-        let settings = Settings(
-            reading: &reader, warnings: unknownKeyWarnings(entries: entries, path: envFile.path))
-        guard reader.faults.isEmpty else { throw SettingsError(faults: reader.faults) }
+        let warnings = unknownKeyWarnings(entries: entries, path: envFile.path)
+        let settings = Settings(reading: &reader, warnings: warnings)
+        guard reader.faults.isEmpty else { throw SettingsError(faults: reader.faults, warnings: warnings) }
         return settings
     }
 

@@ -29,14 +29,19 @@ public struct SettingsError: Error, Sendable, Equatable, CustomStringConvertible
 
     /// The files first, then the keys in the order of the table; at least one.
     public let faults: [Fault]
+    /// What is odd besides, and would not have stopped the start: often the other half of a mistyped key.
+    public let warnings: [String]
 
-    public init(faults: [Fault]) { self.faults = faults }
+    public init(faults: [Fault], warnings: [String] = []) {
+        self.faults = faults
+        self.warnings = warnings
+    }
 
     public var description: String {
         let head =
             self.faults.count == 1
             ? "the configuration has a fault" : "the configuration has \(self.faults.count) faults"
-        return ([head] + self.faults.map { "  " + $0.description.replacing("\n", with: "\n  ") }).joined(
-            separator: "\n")
+        let lines = self.faults.map(\.description) + self.warnings.map { "warning: \($0)" }
+        return ([head] + lines.map { "  " + $0.replacing("\n", with: "\n  ") }).joined(separator: "\n")
     }
 }

@@ -256,6 +256,18 @@ import Testing
             ])
     }
 
+    @Test("where the configuration has faults too, the warnings stand below them")
+    func unknownKeysBesideFaults() throws {
+        let error = try #require(throws: SettingsError.self) { try load(file: "PROT=9000\nMAX_CLIENTS=x") }
+        #expect(error.faults.map(\.key) == [.maxClients])
+        #expect(error.warnings.count == 1)
+        let text = error.description
+        #expect(text.hasPrefix("the configuration has a fault\n  MAX_CLIENTS ("), "\(text)")
+        #expect(
+            text.contains("\n  warning: ") && text.hasSuffix("PROT is not a key of tally; did you mean PORT?"),
+            "\(text)")
+    }
+
     @Test("unknown names in the environment are nobody's business")
     func unknownEnvironment() throws {
         #expect(try load(environment: ["PROT": "1", "port": "2"]).warnings.isEmpty)
