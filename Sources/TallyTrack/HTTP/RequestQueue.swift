@@ -29,7 +29,7 @@ struct RequestQueue {
 
     /// What follows a request.
     enum Next {
-        case none
+        case nothing
         /// A request whose answer is not known yet.
         case unanswered
         case answered
@@ -68,7 +68,7 @@ struct RequestQueue {
     }
 
     private var next: Next {
-        guard let first = self.entries.first else { return .none }
+        guard let first = self.entries.first else { return .nothing }
         return first.response == nil ? .unanswered : .answered
     }
 

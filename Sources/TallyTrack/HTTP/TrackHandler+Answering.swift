@@ -23,7 +23,7 @@ extension TrackHandler {
             (entry, next) = (answered.entry, answered.next)
             guard self.write(answered.response, entry, flushes: next != .answered, context: context) else { return }
         }
-        if next == .none { self.release(context: context) }
+        if next == .nothing { self.release(context: context) }
     }
 
     /// Writes an answer. Returns false where it was the connection's last.
