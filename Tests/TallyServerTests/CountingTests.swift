@@ -21,6 +21,39 @@ extension EndToEnd {
             #expect(try await tally.terminate() == 0, "\(tally.log)")
         }
 
+        @Test("more counters at once than a batch holds are counted all the same", arguments: Deployment.Kind.allCases)
+        func moreThanOneBatch(_ kind: Deployment.Kind) async throws {
+            let deployment = try await Deployment.start(kind)
+            let settings = deployment.settings(flush: Deployment.never).merging(["EVENT_LOOPS": "1"]) { $1 }
+            let tally = try await TallyProcess.start(settings)
+            // One write, so that they come in one tick of the event loop: six requests of 300 counters each.
+            var bytes: [UInt8] = []
+            for request in 0..<6 {
+                let items = (0..<300).map {
+                    #"{"clientName":"acme","testID":"t\#(request)-\#($0 / 2)","variation":"\#($0 % 2)"}"#
+                }
+                let body = "[\(items.joined(separator: ","))]"
+                bytes += Array(
+                    """
+                    POST /track HTTP/1.1\r
+                    Host: x\r
+                    Content-Type: application/json\r
+                    Content-Length: \(body.utf8.count)\r
+                    Connection: \(request == 5 ? "close" : "keep-alive")\r
+                    \r
+                    \(body)
+                    """.utf8)
+            }
+            let answer = try await TestConnection.rawExchange(port: tally.port, bytes, halfClose: false)
+            let counted = String(decoding: answer, as: UTF8.self).matches(of: /"status":"counted","accepted":300\}/)
+            #expect(counted.count == 6)
+            try await deployment.flush(tally)
+            let metric = try await TestConnection.once(
+                port: tally.port, .GET, "/get-metric?clientName=acme", headers: ["Accept": "text/csv"])
+            let rows = String(decoding: metric.body, as: UTF8.self).split(whereSeparator: \.isNewline).dropFirst()
+            #expect(rows.count == 1800 && rows.allSatisfy { $0.hasSuffix(",1") }, "\(rows.prefix(3))")
+        }
+
         @Test("two instances on one Redis and one MongoDB, both flushing every second")
         func twoInstances() async throws {
             let deployment = try await Deployment.start(.redisAndMongoDB)
