@@ -4,7 +4,7 @@ import Testing
 @testable import TallyTrack
 
 @Suite struct LingerTests {
-    private let now = NIODeadline.uptimeNanoseconds(1_000_000_000)
+    private let now = NIODeadline.uptimeNanoseconds(100_000_000_000)
 
     @Test("the first batch goes at once, and so does that of a caller who is alone")
     func alone() {
@@ -18,18 +18,90 @@ import Testing
     func waiting() {
         var linger = Linger()
         linger.batchAnswered(to: 32, gathered: 30, roundTrip: .microseconds(100), now: self.now)
-        let end = self.now + Linger.longest
+        let end = self.now + Linger.shortest
         #expect(linger.keepsBack(30, now: self.now) == end)
         #expect(linger.keepsBack(61, now: self.now + .microseconds(100)) == end)
         #expect(linger.keepsBack(62, now: self.now) == nil)
         #expect(linger.keepsBack(30, now: end) == nil)
     }
 
-    @Test("for a buffer that takes long no batch is kept back")
-    func slowBuffer() {
+    @Test("callers who wait for a slow buffer's answers are waited for, batch after batch")
+    func group() {
         var linger = Linger()
-        linger.batchAnswered(to: 32, gathered: 30, roundTrip: .milliseconds(1), now: self.now)
-        #expect(linger.keepsBack(30, now: self.now) == nil)
+        var now = self.now
+        for _ in 0..<100 {
+            linger.batchAnswered(to: 64, gathered: 0, roundTrip: .microseconds(400), now: now)
+            let end = now + .microseconds(1_500)
+            #expect(linger.keepsBack(63, now: now) == end)
+            #expect(linger.keepsBack(63, now: end) == nil)
+            #expect(linger.keepsBack(64, now: now) == nil)
+            now = now + .milliseconds(1)
+        }
+        linger.batchAnswered(to: 64, gathered: 8, roundTrip: .microseconds(250), now: now)
+        #expect(linger.keepsBack(71, now: now) == now + .milliseconds(1))
+    }
+
+    /// Two groups that follow each other: a try brings them together.
+    @Test("of two groups of callers one try makes a single one")
+    func twoGroups() {
+        var linger = Linger()
+        var now = self.now
+        linger.batchAnswered(to: 32, gathered: 32, roundTrip: .microseconds(400), now: now)
+        #expect(linger.keepsBack(32, now: now) != nil)
+        for _ in 0..<100 {
+            now = now + .milliseconds(1)
+            linger.batchAnswered(to: 64, gathered: 0, roundTrip: .microseconds(400), now: now)
+            #expect(linger.keepsBack(63, now: now) != nil)
+        }
+    }
+
+    @Test(
+        "those who come whenever they like are kept back for rare tries only",
+        arguments: [
+            // Too few at a time; one is missing each time; as many come meanwhile.
+            (answered: 3, gathered: 0, roundTrip: 400), (answered: 20, gathered: 1, roundTrip: 400),
+            (answered: 20, gathered: 20, roundTrip: 5_000),
+        ])
+    func noGroup(_ one: (answered: Int, gathered: Int, roundTrip: Int)) {
+        var linger = Linger()
+        var triedAt: [NIODeadline] = []
+        linger.batchAnswered(to: 1, gathered: 40, roundTrip: .microseconds(400), now: self.now - .seconds(1))
+        // Two seconds, a batch every millisecond.
+        for tick in 0..<2_000 {
+            let now = self.now + .milliseconds(Int64(tick))
+            linger.batchAnswered(
+                to: one.answered, gathered: one.gathered, roundTrip: .microseconds(Int64(one.roundTrip)), now: now)
+            if linger.keepsBack(1, now: now) != nil { triedAt.append(now) }
+        }
+        let pauses = zip(triedAt, triedAt.dropFirst()).map { ($1 - $0).nanoseconds / 1_000_000 }
+        #expect(pauses == [2, 4, 8, 16, 32, 64, 128, 250, 250, 250, 250, 250, 250])
+    }
+
+    @Test("that more come than were expected makes no group of them where many came while the batch was away")
+    func manyMeanwhile() {
+        var linger = Linger()
+        linger.batchAnswered(to: 3, gathered: 17, roundTrip: .microseconds(400), now: self.now)
+        linger.batchAnswered(to: 64, gathered: 9, roundTrip: .microseconds(400), now: self.now)
+        #expect(linger.keepsBack(9, now: self.now) == nil)
+    }
+
+    @Test("a group that does not come back is tried again, soon at first")
+    func groupLost() {
+        var linger = Linger()
+        for second in -20 ..< -1 {
+            linger.batchAnswered(
+                to: 20, gathered: 20, roundTrip: .microseconds(400), now: self.now + .seconds(Int64(second)))
+        }
+        // One is missing: a try, at once, since the last was long ago and came to something.
+        var now = self.now
+        linger.batchAnswered(to: 64, gathered: 0, roundTrip: .microseconds(400), now: now)
+        linger.batchAnswered(to: 63, gathered: 1, roundTrip: .microseconds(400), now: now)
+        #expect(linger.keepsBack(63, now: now) != nil)
+        linger.batchAnswered(to: 50, gathered: 1, roundTrip: .microseconds(400), now: now)
+        #expect(linger.keepsBack(50, now: now) == nil)
+        now = now + .milliseconds(1)
+        linger.batchAnswered(to: 50, gathered: 1, roundTrip: .microseconds(400), now: now)
+        #expect(linger.keepsBack(50, now: now) != nil)
     }
 
     @Test("a timer that finds nothing to do puts off the next one, within bounds; one that was needed does not")
