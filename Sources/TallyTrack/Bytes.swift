@@ -19,3 +19,17 @@ extension UnsafeRawBufferPointer {
         self.baseAddress.map { memchr($0, CInt(byte), self.count) != nil } ?? false
     }
 }
+
+extension Collection<UInt8> {
+    /// Whether these bytes are `literal`, which is in small letters, whatever their case (ASCII).
+    @inline(__always)
+    func equalsIgnoringCase(_ literal: StaticString) -> Bool {
+        guard self.count == literal.utf8CodeUnitCount else { return false }
+        // A literal's bytes live as long as the program, and there are as many.
+        let expected = UnsafeBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount)
+        return zip(self, expected).allSatisfy { byte, expected in
+            let isCapital = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
+            return (isCapital ? byte | 0x20 : byte) == expected
+        }
+    }
+}

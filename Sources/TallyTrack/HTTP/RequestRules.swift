@@ -96,17 +96,8 @@ enum RequestRules {
         }
     }
 
-    /// Compares with a text in small letters, whatever the case.
-    private static func isSame(_ text: String, _ small: StaticString) -> Bool {
-        guard text.utf8.count == small.utf8CodeUnitCount else { return false }
+    private static func isSame(_ text: String, _ literal: StaticString) -> Bool {
         var text = text
-        return text.withUTF8 { bytes in
-            for (index, byte) in bytes.enumerated() {
-                let letter = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
-                // A literal's bytes live as long as the program, and there are as many.
-                if letter != small.utf8Start[index] { return false }
-            }
-            return true
-        }
+        return text.withUTF8 { $0.equalsIgnoringCase(literal) }
     }
 }

@@ -9,12 +9,12 @@ public enum TrackContentType: Sendable, Equatable {
     public init?(headerValue: String) {
         var rest = headerValue.utf8[...]
         let type = Self.trimmed(rest.prefix { $0 != UInt8(ascii: ";") })
-        if Self.equal(type, "application/x-www-form-urlencoded") {
+        if type.equalsIgnoringCase("application/x-www-form-urlencoded") {
             self = .form
-        } else if Self.equal(type, "application/json") || Self.equal(type, "text/plain") {
+        } else if type.equalsIgnoringCase("application/json") || type.equalsIgnoringCase("text/plain") {
             self = .json
-        } else if Self.equal(type, "application/x-ndjson") || Self.equal(type, "application/ndjson")
-            || Self.equal(type, "application/jsonl")
+        } else if type.equalsIgnoringCase("application/x-ndjson") || type.equalsIgnoringCase("application/ndjson")
+            || type.equalsIgnoringCase("application/jsonl")
         {
             self = .ndjson
         } else {
@@ -24,9 +24,9 @@ public enum TrackContentType: Sendable, Equatable {
         while !rest.isEmpty {
             let parameter = Self.nextParameter(in: &rest)
             let name = Self.trimmed(parameter.prefix { $0 != UInt8(ascii: "=") })
-            guard Self.equal(name, "charset") else { continue }
+            guard name.equalsIgnoringCase("charset") else { continue }
             let value = Self.trimmed(parameter.drop { $0 != UInt8(ascii: "=") }.dropFirst())
-            guard Self.equal(value, "utf-8") || Self.equal(value, "\"utf-8\"") else { return nil }
+            guard value.equalsIgnoringCase("utf-8") || value.equalsIgnoringCase("\"utf-8\"") else { return nil }
         }
     }
 
@@ -54,16 +54,5 @@ public enum TrackContentType: Sendable, Equatable {
         while let first = text.first, first == 0x20 || first == 0x09 { text.removeFirst() }
         while let last = text.last, last == 0x20 || last == 0x09 { text.removeLast() }
         return text
-    }
-
-    /// Whether the text is `literal`, which is in lower case, in any case.
-    private static func equal(_ text: Substring.UTF8View, _ literal: StaticString) -> Bool {
-        guard text.count == literal.utf8CodeUnitCount else { return false }
-        // A literal's bytes live as long as the program.
-        let bytes = UnsafeBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount)
-        return zip(text, bytes).allSatisfy { byte, expected in
-            let isUpper = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
-            return (isUpper ? byte | 0x20 : byte) == expected
-        }
     }
 }
