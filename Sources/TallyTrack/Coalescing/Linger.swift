@@ -14,7 +14,7 @@ import NIOCore
 /// the long wait is tried once, and kept to as long as that is seen. Tries that show otherwise become rare.
 ///
 /// Measured with 64 connections: on Redis requests + 15 %, Redis' time for each − 50 %; with a sync for each batch,
-/// by Redis or by SQLite, requests + 15 to 23 %; p99 no higher. With requests that come one by one: no difference.
+/// by Redis or by SQLite, requests + 15 to 23 %; p99 no higher. With requests that come one by one: hardly a difference.
 ///
 /// The end of the wait is seen when a tick of the event loop ends; a timer is there for the case that no tick comes.
 /// On a virtual machine a timer is dear (it cost some 30 µs of a processor, far more than a request), and where a loop
