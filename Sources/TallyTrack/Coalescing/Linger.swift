@@ -53,7 +53,8 @@ struct Linger {
         // As many came as were expected, and while the batch was away hardly more than the tenth that was not.
         let wasGroup = answered >= max(self.expected, Self.smallestGroup) && gathered <= answered / 6
         if wasGroup { self.pause = .zero }
-        self.expected = answered + gathered - (answered + gathered) / 10
+        let present = answered + gathered
+        self.expected = present - present / 10
         if roundTrip <= Self.shortRoundTrip {
             self.end = now + Self.shortest
         } else if wasGroup || self.tries(now) {
