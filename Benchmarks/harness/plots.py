@@ -13,11 +13,14 @@ import matplotlib
 
 matplotlib.use("svg")
 from matplotlib import pyplot, ticker  # noqa: E402 (the backend is chosen first)
+from matplotlib.patches import Patch  # noqa: E402
 
 from .figures import Spread  # noqa: E402
 from .flushes import AGAINST_NODE  # noqa: E402
 from .flushes import COUNTERS as FLUSHED  # noqa: E402
 from .growth import CONNECTIONS, COUNTERS, INSTANCES  # noqa: E402
+from .profile import ROWS as PROFILED  # noqa: E402
+from .profile import STEPS, TAKERS  # noqa: E402
 from .rows import ROWS  # noqa: E402
 
 TALLY, TALLY_LIGHT = "#0072B2", "#8FC4E3"
@@ -210,10 +213,66 @@ def plot_flush(results, folder):
     save(figure, folder, "flush")
 
 
+# Kernel, what others wrote, tally; told apart by hatching within each.
+PROFILE_STYLES = {
+    "send": {"facecolor": OTHER_LIGHT}, "read": {"facecolor": OTHER_LIGHT, "hatch": "///"},
+    "kernel": {"facecolor": OTHER_LIGHT, "hatch": "..."}, "nio": {"facecolor": OTHER},
+    "swift": {"facecolor": OTHER, "hatch": "///"}, "c": {"facecolor": OTHER, "hatch": "..."},
+    "sqlite": {"facecolor": OTHER, "hatch": "xxx"}, "tally": {"facecolor": TALLY},
+}
+STEP_STYLES = {
+    "work": {"facecolor": TALLY}, "script": {"facecolor": OTHER_LIGHT}, "sync": {"facecolor": OTHER},
+    "answer": {"facecolor": OTHER_LIGHT, "hatch": "///"},
+}
+
+
+def stack(axes, height, values, styles, digits, least):
+    """One bar of parts; a part of at least `least` has its number in it."""
+    left = 0
+    for key, value in values.items():
+        axes.barh([height], [value], left=left, edgecolor="white", linewidth=0.5, **styles[key])
+        if value >= least:
+            axes.annotate(f"{value:.{digits}f}", (left + value / 2, height), ha="center", va="center",
+                          bbox={"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"}, fontsize=8)
+        left += value
+    axes.annotate(f"{left:.{digits}f}", (left, height), xytext=(6, 0), textcoords="offset points", va="center")
+
+
+def plot_profile(results, folder):
+    rounds = results["parts"]["profile"]["rounds"]
+    batches = [each["batch_us"] for each in rounds if each["batch_us"]]
+    figure, panels = pyplot.subplots(
+        2 if batches else 1, figsize=(9, 5.6 if batches else 3.6), squeeze=False, layout="constrained",
+        height_ratios=[4, 1.1] if batches else None)
+    axes = panels[0][0]
+    for height, row in enumerate(PROFILED[::-1]):
+        stack(axes, height,
+              {key: Spread.of([each[row.key][key] for each in rounds]).median for key in TAKERS}, PROFILE_STYLES, 1, 0.45)
+    axes.set_yticks(range(len(PROFILED)), [label(row) for row in PROFILED[::-1]])
+    axes.set_title("Who takes the CPU time of a request")
+    axes.set_xlabel("microseconds of the server, user and system; medians of the rounds")
+    handles = [Patch(label=TAKERS[key], edgecolor="white", **style) for key, style in PROFILE_STYLES.items()]
+    axes.legend(handles=handles, ncols=4, loc="upper center", bbox_to_anchor=(0.4, -0.22), fontsize=9)
+    if batches:
+        axes = panels[1][0]
+        stack(axes, 0, {key: Spread.of([each[key] for each in batches]).median for key in STEPS}, STEP_STYLES,
+              0, 20)
+        axes.set_yticks([0], ["one batch"])
+        axes.set_title("The steps of a batch with appendfsync always")
+        axes.set_xlabel("microseconds, one step after the other; medians of the rounds")
+        handles = [Patch(label=STEPS[key], edgecolor="white", **style) for key, style in STEP_STYLES.items()]
+        axes.legend(handles=handles, ncols=4, loc="upper center", bbox_to_anchor=(0.4, -0.75), fontsize=9)
+    for axes in panels[:, 0]:
+        axes.margins(x=0.08)
+        axes.grid(axis="x", color="#E5E5E5")
+        axes.tick_params(axis="y", length=0)
+    save(figure, folder, "profile")
+
+
 def main():
     results, folder = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
     for part, plot in (("rows", plot_rows), ("rows", plot_latency), ("rows", plot_cpu), ("growth", plot_growth),
-                       ("flush", plot_flush)):
+                       ("flush", plot_flush), ("profile", plot_profile)):
         if part in results["parts"]:
             plot(results, folder)
 

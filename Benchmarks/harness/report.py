@@ -7,6 +7,8 @@ from .figures import Spread, figures
 from .growth import CONNECTIONS, COUNTERS, INSTANCES
 from .flushes import AGAINST_NODE
 from .flushes import COUNTERS as FLUSHED
+from .profile import ROWS as PROFILED
+from .profile import STEPS, TAKERS
 from .rows import ROWS
 
 _MARKED = r"(<!-- generated: {name} -->\n).*?(<!-- end -->)"
@@ -186,6 +188,26 @@ def _start(results):
         part | {"round_count": len(part["new_ms"])})
 
 
+def _profile(results):
+    part = results["parts"].get("profile")
+    if not part:
+        return None
+    lines = [[words, *(_spread([each[row.key][taker] or None for each in part["rounds"]], False) for row in PROFILED)]
+             for taker, words in TAKERS.items()]
+    lines.append(["**together**", *(
+        _spread([sum(each[row.key].values()) for each in part["rounds"]]) for row in PROFILED)])
+    return _table(["µs of CPU time", *(row.label for row in PROFILED)], lines) + "\n" + _measured(part)
+
+
+def _synced(results):
+    batches = [each["batch_us"] for each in results["parts"].get("profile", {}).get("rounds", []) if each["batch_us"]]
+    if not batches:
+        return None
+    lines = [[words, _spread([each[step] for each in batches])] for step, words in STEPS.items()]
+    lines.append(["**together**", _spread([sum(each.values()) for each in batches])])
+    return _table(["For each batch, one after the other", "µs"], lines)
+
+
 TABLES = {
     "machine": _machine,
     "figures": _figures,
@@ -199,4 +221,6 @@ TABLES = {
     "flush": _flush,
     "meanwhile": _meanwhile,
     "start": _start,
+    "profile": _profile,
+    "synced": _synced,
 }
