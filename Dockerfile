@@ -1,6 +1,6 @@
 # tally on Debian 12: built with Swift, run without it.
 #   docker build -t tally .
-FROM swift:6.1-bookworm AS build
+FROM swift:6.3-bookworm AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libhiredis-dev libmongoc-dev libsqlite3-dev pkg-config \
     && rm -rf /var/lib/apt/lists/*
