@@ -54,7 +54,7 @@ public protocol BufferLane: AnyObject {
     /// Whether `send` may be called now: the buffer can be reached and no batch is on its way.
     var isReady: Bool { get }
 
-    /// Called whenever `isReady` may have changed.
+    /// Called whenever `isReady` may have changed, so after every completion too.
     var onStateChange: (() -> Void)? { get set }
 
     /// False while the buffer cannot be reached; counts are then better refused than kept waiting.

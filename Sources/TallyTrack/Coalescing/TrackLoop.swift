@@ -184,12 +184,12 @@ final class TrackLoop {
         FailPoint.reach(.beforeAnswer)
         self.traffic.countBatch()
         let now = NIODeadline.now()
+        let roundTrip = now - lane.sentAt
         if case .counted = outcome {
-            lane.bound.batchAnswered(entries: batch.counts.entries.count, roundTrip: now - lane.sentAt)
+            lane.bound.batchAnswered(entries: batch.counts.entries.count, roundTrip: roundTrip)
         }
         self.linger.batchAnswered(
-            to: batch.waiters.count, gathered: self.gathered.firstWaiters, roundTrip: now - lane.sentAt,
-            now: now)
+            to: batch.waiters.count, gathered: self.gathered.firstWaiters, roundTrip: roundTrip, now: now)
         switch outcome {
         case .counted(let verdicts) where verdicts.isAllCounted:
             self.meter.counted(batch)
@@ -214,7 +214,7 @@ final class TrackLoop {
             self.refuseAll(of: batch, .unknown)
         }
         self.gathered.recycle(batch)
-        self.sendNext()
+        // The next batch goes when the lane says that it is free (`laneChanged`).
     }
 
     private func answerAll(of batch: GatheredBatch, _ response: (Waiter) -> TrackResponse) {
