@@ -4,7 +4,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from .processes import BenchError
+from .processes import BenchError, spawn
 
 #: Samples in a second of CPU time. Few, since each costs an interrupt; a prime, so that it keeps step with nothing.
 _FREQUENCY = 499
@@ -25,12 +25,12 @@ def missing():
 
 
 class Recording:
-    """One `perf record`, of so many seconds from now on."""
+    """One `perf record`, of so many seconds from now on. One at a time to a folder."""
 
     def __init__(self, folder, seconds, options):
-        self._data = Path(tempfile.mkstemp(prefix="perf-", dir=folder)[1])
-        self._process = subprocess.Popen(
-            ["perf", "record", "-q", "-o", self._data, *options, "--", "sleep", str(seconds)],
+        self._data = Path(folder) / "perf.data"
+        self._process = spawn(
+            ["perf", "record", "-q", "-o", self._data, *options, "--", "sleep", seconds],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     @classmethod

@@ -246,8 +246,8 @@ def plot_profile(results, folder):
         height_ratios=[4, 1.1] if batches else None)
     axes = panels[0][0]
     for height, row in enumerate(PROFILED[::-1]):
-        stack(axes, height,
-              {key: Spread.of([each[row.key][key] for each in rounds]).median for key in TAKERS}, PROFILE_STYLES, 1, 0.45)
+        medians = {key: Spread.of([each[row.key][key] for each in rounds]).median for key in TAKERS}
+        stack(axes, height, medians, PROFILE_STYLES, 1, 0.45)
     axes.set_yticks(range(len(PROFILED)), [label(row) for row in PROFILED[::-1]])
     axes.set_title("Who takes the CPU time of a request")
     axes.set_xlabel("microseconds of the server, user and system; medians of the rounds")
@@ -255,8 +255,8 @@ def plot_profile(results, folder):
     axes.legend(handles=handles, ncols=4, loc="upper center", bbox_to_anchor=(0.4, -0.22), fontsize=9)
     if batches:
         axes = panels[1][0]
-        stack(axes, 0, {key: Spread.of([each[key] for each in batches]).median for key in STEPS}, STEP_STYLES,
-              0, 20)
+        medians = {key: Spread.of([each[key] for each in batches]).median for key in STEPS}
+        stack(axes, 0, medians, STEP_STYLES, 0, 20)
         axes.set_yticks([0], ["one batch"])
         axes.set_title("The steps of a batch with appendfsync always")
         axes.set_xlabel("microseconds, one step after the other; medians of the rounds")
