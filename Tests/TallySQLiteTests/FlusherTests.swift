@@ -77,7 +77,7 @@ struct FlusherTests {
     func goneForAMoment(_ numbers: ClosedRange<Int>) async throws {
         let batches = try await self.batches()
         let buffer = GoingBackAndForward(self.buffer, hiding: Set(numbers.map { batches[$0 - 1] }), for: 1)
-        try await self.flusher(buffer).flush(isUrgent: true)
+        _ = try await self.flusher(buffer).flush(isUrgent: true)
         #expect(try await self.store.total() == 1_111)
         #expect(try await self.buffer.pending().isEmpty)
     }
@@ -87,7 +87,7 @@ struct FlusherTests {
         let batches = try await self.batches()
         let buffer = GoingBackAndForward(self.buffer, hiding: Set(batches[1...2]), for: .max)
         let log = LogRecorder()
-        try await self.flusher(buffer, log.logger).flush(isUrgent: true)
+        _ = try await self.flusher(buffer, log.logger).flush(isUrgent: true)
         #expect(try await self.store.total() == 1_001)
         let told = log.lines.filter { $0.metadata["event"] == "batch_gone" }
         #expect(told.compactMap { $0.metadata["batch"].map { "\($0)" } } == batches[1...2].map { "\($0)" })
