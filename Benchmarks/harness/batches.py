@@ -1,7 +1,8 @@
-"""1,000 counts in one POST against 1,000 GETs, on the same counters; the order turns around from round to round."""
+"""1,000 counts in one POST against 1,000 GETs, on the same counters."""
 from . import servers
 from .load import measure, warm
 from .processes import Stage
+from .rounds import in_turn
 from .servers import Running
 
 MODES = {"get": 1, "json": 1000, "ndjson": 1000}
@@ -13,8 +14,7 @@ def run(programs, options, say):
     for number in range(options.rounds):
         found = {}
         for deployment in DEPLOYMENTS:
-            modes = list(MODES.items())
-            for mode, counts in modes if number % 2 == 0 else reversed(modes):
+            for mode, counts in in_turn(MODES.items(), number):
                 with Stage(servers.BUILD) as stage:
                     redis = servers.start_redis(stage) if deployment == "redis" else None
                     running = Running(servers.start_tally(stage, programs, redis), redis)

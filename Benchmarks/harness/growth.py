@@ -2,6 +2,7 @@
 from . import servers
 from .load import measure, warm
 from .processes import Stage
+from .rounds import in_turn
 from .servers import Running
 
 CONNECTIONS = [1, 4, 16, 64, 256, 1024]
@@ -21,11 +22,10 @@ def _points():
 
 
 def run(programs, options, say):
-    points = list(_points())
     rounds = []
     for number in range(options.rounds):
         found = {}
-        for series, x, instances, connections, mode in points if number % 2 == 0 else points[::-1]:
+        for series, x, instances, connections, mode in in_turn(_points(), number):
             with Stage(servers.BUILD) as stage:
                 redis = servers.start_redis(stage) if series.endswith("redis") else None
                 # A Redis belongs to one store, so instances that share it need one that they can share too.

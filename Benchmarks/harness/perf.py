@@ -2,7 +2,6 @@
 import shutil
 import subprocess
 import tempfile
-from pathlib import Path
 
 from .processes import BenchError, spawn
 
@@ -28,7 +27,7 @@ class Recording:
     """One `perf record`, of so many seconds from now on. One at a time to a folder."""
 
     def __init__(self, folder, seconds, options):
-        self._data = Path(folder) / "perf.data"
+        self._data = folder / "perf.data"
         self._process = spawn(
             ["perf", "record", "-q", "-o", self._data, *options, "--", "sleep", seconds],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

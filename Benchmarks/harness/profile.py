@@ -8,6 +8,7 @@ from statistics import median
 from . import perf, rows, servers
 from .load import Load, measure, warm
 from .processes import BenchError, Stage
+from .rounds import in_turn
 
 #: The rows that are looked into.
 ROWS = [row for row in rows.ROWS if row.key in ("nio", "tally_redis", "tally_embedded", "tally_always")]
@@ -27,7 +28,7 @@ def run(programs, options, say):
     rounds = []
     for number in range(options.rounds):
         found = {}
-        for row in ROWS if number % 2 == 0 else ROWS[::-1]:
+        for row in in_turn(ROWS, number):
             with Stage(servers.BUILD) as stage:
                 running = row.start(stage, programs)
                 warm([running], options.short_warm_s)

@@ -5,6 +5,7 @@ from typing import Callable
 from . import servers
 from .load import measure, warm
 from .processes import Stage
+from .rounds import in_turn
 from .servers import Running
 
 
@@ -47,13 +48,12 @@ ORDER = ["nginx", "nio", "tally_redis", "tally_always", "node", "go", "go_batchi
 
 
 def run(programs, options, say):
-    """Every row gets fresh servers in every round; the order turns around from round to round, so that a machine that
-    grows slower does not always meet the same ones."""
+    """Every row gets fresh servers in every round."""
     in_order = sorted(ROWS, key=lambda row: ORDER.index(row.key))
     rounds = []
     for number in range(options.rounds):
         found = {}
-        for row in in_order if number % 2 == 0 else in_order[::-1]:
+        for row in in_turn(in_order, number):
             with Stage(servers.BUILD) as stage:
                 running = row.start(stage, programs)
                 warm([running], options.warm_s, row.connections)
