@@ -216,8 +216,8 @@ def plot_flush(results, folder):
 # Kernel, what others wrote, tally; told apart by hatching within each.
 PROFILE_STYLES = {
     "send": {"facecolor": OTHER_LIGHT}, "read": {"facecolor": OTHER_LIGHT, "hatch": "///"},
-    "kernel": {"facecolor": OTHER_LIGHT, "hatch": "..."}, "nio": {"facecolor": OTHER},
-    "swift": {"facecolor": OTHER, "hatch": "///"}, "c": {"facecolor": OTHER, "hatch": "..."},
+    "kernel": {"facecolor": OTHER_LIGHT, "hatch": "|||"}, "nio": {"facecolor": OTHER},
+    "swift": {"facecolor": OTHER, "hatch": "///"}, "c": {"facecolor": OTHER, "hatch": "|||"},
     "sqlite": {"facecolor": OTHER, "hatch": "xxx"}, "tally": {"facecolor": TALLY},
 }
 STEP_STYLES = {
@@ -226,16 +226,26 @@ STEP_STYLES = {
 }
 
 
-def stack(axes, height, values, styles, digits, least):
-    """One bar of parts; a part of at least `least` has its number in it."""
-    left = 0
-    for key, value in values.items():
-        axes.barh([height], [value], left=left, edgecolor="white", linewidth=0.5, **styles[key])
-        if value >= least:
-            axes.annotate(f"{value:.{digits}f}", (left + value / 2, height), ha="center", va="center",
-                          bbox={"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"}, fontsize=8)
-        left += value
-    axes.annotate(f"{left:.{digits}f}", (left, height), xytext=(6, 0), textcoords="offset points", va="center")
+def stacks(axes, bars, names, styles, digits, least, below):
+    """Bars of parts: each bar its name and the samples of its rounds. A part of at least `least` has its number in it;
+    what the parts are called stands `below` the axes, in heights of theirs."""
+    for height, (_, samples) in enumerate(bars):
+        left = 0
+        for key in names:
+            value = Spread.of([each[key] for each in samples]).median
+            axes.barh([height], [value], left=left, edgecolor="white", linewidth=0.5, **styles[key])
+            if value >= least:
+                axes.annotate(
+                    f"{value:.{digits}f}", (left + value / 2, height), ha="center", va="center", fontsize=8,
+                    bbox={"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"})
+            left += value
+        axes.annotate(f"{left:.{digits}f}", (left, height), xytext=(6, 0), textcoords="offset points", va="center")
+    axes.set_yticks(range(len(bars)), [name for name, _ in bars])
+    axes.legend(handles=[Patch(label=names[key], edgecolor="white", **styles[key]) for key in names], ncols=4,
+                loc="upper center", bbox_to_anchor=(0.4, -below), fontsize=9)
+    axes.margins(x=0.08)
+    axes.grid(axis="x", color="#E5E5E5")
+    axes.tick_params(axis="y", length=0)
 
 
 def plot_profile(results, folder):
@@ -245,27 +255,15 @@ def plot_profile(results, folder):
         2 if batches else 1, figsize=(9, 5.6 if batches else 3.6), squeeze=False, layout="constrained",
         height_ratios=[4, 1.1] if batches else None)
     axes = panels[0][0]
-    for height, row in enumerate(PROFILED[::-1]):
-        medians = {key: Spread.of([each[row.key][key] for each in rounds]).median for key in TAKERS}
-        stack(axes, height, medians, PROFILE_STYLES, 1, 0.45)
-    axes.set_yticks(range(len(PROFILED)), [label(row) for row in PROFILED[::-1]])
+    bars = [(label(row), [each[row.key] for each in rounds]) for row in PROFILED[::-1]]
+    stacks(axes, bars, TAKERS, PROFILE_STYLES, digits=1, least=0.45, below=0.22)
     axes.set_title("Who takes the CPU time of a request")
     axes.set_xlabel("microseconds of the server, user and system; medians of the rounds")
-    handles = [Patch(label=TAKERS[key], edgecolor="white", **style) for key, style in PROFILE_STYLES.items()]
-    axes.legend(handles=handles, ncols=4, loc="upper center", bbox_to_anchor=(0.4, -0.22), fontsize=9)
     if batches:
         axes = panels[1][0]
-        medians = {key: Spread.of([each[key] for each in batches]).median for key in STEPS}
-        stack(axes, 0, medians, STEP_STYLES, 0, 20)
-        axes.set_yticks([0], ["one batch"])
+        stacks(axes, [("one batch", batches)], STEPS, STEP_STYLES, digits=0, least=20, below=0.75)
         axes.set_title("The steps of a batch with appendfsync always")
         axes.set_xlabel("microseconds, one step after the other; medians of the rounds")
-        handles = [Patch(label=STEPS[key], edgecolor="white", **style) for key, style in STEP_STYLES.items()]
-        axes.legend(handles=handles, ncols=4, loc="upper center", bbox_to_anchor=(0.4, -0.75), fontsize=9)
-    for axes in panels[:, 0]:
-        axes.margins(x=0.08)
-        axes.grid(axis="x", color="#E5E5E5")
-        axes.tick_params(axis="y", length=0)
     save(figure, folder, "profile")
 
 
