@@ -186,6 +186,19 @@ extension EndToEnd {
             #expect(exit == .code(78) && output.contains("ACCESS_LOG"), "\(output)")
         }
 
+        @Test("an access log that finds no room loses its lines, which is said, and no counts")
+        func accessLogOnFullDisk() async throws {
+            let tally = try await TallyProcess.start(["LOG_FORMAT": "json", "ACCESS_LOG": "/dev/full"])
+            #expect(try await TestConnection.once(port: tally.port, .GET, Self.track + "A").status == 200)
+            try await eventually("the loss to be said", log: { tally.log }) {
+                try self.lines(tally.log).contains {
+                    $0["event"]?.string == "access_log_lost" && $0["reason"]?.string == "No space left on device"
+                        && $0["count"]?.string.flatMap { Int($0) } ?? 0 > 0
+                }
+            }
+            #expect(try await TestConnection.once(port: tally.port, .GET, Self.track + "A").status == 200)
+        }
+
         private func waitForLines(_ file: URL, _ condition: ([JSONValue]) -> Bool) async throws -> [JSONValue] {
             var lines: [JSONValue] = []
             try await eventually("lines of the access log") {

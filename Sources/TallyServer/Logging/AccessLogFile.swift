@@ -77,7 +77,7 @@ final class AccessLogFile: Sendable {
         }
         let file = self.path == "-" ? STDOUT_FILENO : Self.open(self.path)
         defer { if self.path != "-", file >= 0 { close(file) } }
-        let isWritten = file >= 0 && Self.writeAll(lines, to: file)
+        let isWritten = file >= 0 && writeAll(lines, to: file)
         let reason = isWritten ? "they came faster than they could be written" : String(cString: strerror(errno))
         let missing = lost + (isWritten ? 0 : lines.count { $0 == UInt8(ascii: "\n") })
         guard missing > 0 else { return }
@@ -90,24 +90,10 @@ final class AccessLogFile: Sendable {
     private static func open(_ path: String) -> Int32 {
         openFile(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
     }
-
-    private static func writeAll(_ lines: [UInt8], to file: Int32) -> Bool {
-        lines.withUnsafeBytes { bytes in
-            var rest = bytes
-            while !rest.isEmpty {
-                let count = writeBytes(file, rest.baseAddress, rest.count)
-                if count < 0 && errno == EINTR { continue }
-                guard count > 0 else { return false }
-                rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-            }
-            return true
-        }
-    }
 }
 
-/// `open(2)` and `write(2)` under names that do not meet those above.
+/// `open(2)` under a name that does not meet `AccessLogFile.open`.
 private func openFile(_ path: String, _ flags: Int32, _ mode: mode_t) -> Int32 { open(path, flags, mode) }
-private let writeBytes = write
 
 /// Writes the last lines when everything else has ended.
 struct AccessLogService: Service {

@@ -3,12 +3,6 @@ import TallyCore
 import TallyExchange
 import TallyServer
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
-
 struct Export: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write all counts of a client, hour by hour, for tally import and for spreadsheets.",
@@ -37,7 +31,7 @@ struct Export: AsyncParsableCommand {
                 let progress = ProgressLine()
                 defer { progress.end() }
                 let summary = try await Exporter(store: storage.store, form: self.format == .csv ? .csv : .ndjson).run(
-                    Name(self.client), write: { try writeAll($0, to: STDOUT_FILENO) },
+                    Name(self.client), write: { try writeOutput($0) },
                     progress: { summary in
                         if !outputIsTerminal { progress.show("\(Quantity.of(summary.records, "record")) written") }
                     })

@@ -29,7 +29,7 @@ final class ProgressLine: Sendable {
             state.shownAt = .now
             if self.isTerminal {
                 // Erases what a longer line before it has left (ECMA-48, EL).
-                writeAll("\r\(line())\u{1B}[K", to: STDERR_FILENO)
+                writeText("\r\(line())\u{1B}[K", to: STDERR_FILENO)
                 state.isOpen = true
             } else {
                 printError(line())
@@ -40,7 +40,7 @@ final class ProgressLine: Sendable {
     /// Ends the line, before anything else is printed.
     func end() {
         self.state.withLock { state in
-            if state.isOpen { writeAll("\r\u{1B}[K", to: STDERR_FILENO) }
+            if state.isOpen { writeText("\r\u{1B}[K", to: STDERR_FILENO) }
             state.isOpen = false
         }
     }

@@ -1,0 +1,28 @@
+import TallyCore
+import TallyServer
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Prints a line to standard error.
+func printError(_ text: String) { writeText(text + "\n", to: STDERR_FILENO) }
+
+/// Prints a line to standard output at once, also where that is a file or a pipe.
+func printNow(_ text: String) { writeText(text + "\n", to: STDOUT_FILENO) }
+
+/// Writes text for a person; where nobody takes it, that is no error.
+func writeText(_ text: String, to descriptor: Int32) { _ = writeAll(Array(text.utf8), to: descriptor) }
+
+/// Writes what was asked for to standard output.
+/// - Throws: `StartError` where what stands behind it does not take it all.
+func writeOutput(_ bytes: [UInt8]) throws {
+    guard writeAll(bytes, to: STDOUT_FILENO) else {
+        throw StartError(.unavailable, "cannot write the output: \(String(cString: strerror(errno)))")
+    }
+}
+
+/// Whether standard output is a terminal, and so a person.
+var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
