@@ -35,5 +35,11 @@ struct Tally: AsyncParsableCommand {
         // It reads this when it first has something to tell; whoever wants to hear it can set another value.
         setenv("LIBDISPATCH_LOG", "NO", 0)
         await Self.main(nil)
+        do {
+            try finishOutput()
+        } catch {
+            printError("tally: \(error)")
+            Self.exit(withError: ExitCode(ExitStatus.unavailable))
+        }
     }
 }

@@ -1,10 +1,11 @@
 import TallyCore
 import TallyServer
 
+// `stdout` is a variable, in name only: nobody sets it.
 #if canImport(Glibc)
-import Glibc
+@preconcurrency import Glibc
 #elseif canImport(Darwin)
-import Darwin
+@preconcurrency import Darwin
 #endif
 
 /// Prints a line to standard error.
@@ -19,9 +20,17 @@ func writeText(_ text: String, to descriptor: Int32) { _ = writeAll(Array(text.u
 /// Writes what was asked for to standard output.
 /// - Throws: `StartError` where what stands behind it does not take it all.
 func writeOutput(_ bytes: [UInt8]) throws {
-    guard writeAll(bytes, to: STDOUT_FILENO) else {
-        throw StartError(.unavailable, "cannot write the output: \(String(cString: strerror(errno)))")
-    }
+    guard writeAll(bytes, to: STDOUT_FILENO) else { throw outputFault() }
+}
+
+/// Writes what `print` keeps back, so that numbers that found no room are no success.
+/// - Throws: `StartError` where what stands behind standard output does not take it all, or has not before.
+func finishOutput() throws {
+    guard fflush(stdout) == 0, ferror(stdout) == 0 else { throw outputFault() }
+}
+
+private func outputFault() -> StartError {
+    StartError(.unavailable, "cannot write the output: \(String(cString: strerror(errno)))")
 }
 
 /// Whether standard output is a terminal, and so a person.

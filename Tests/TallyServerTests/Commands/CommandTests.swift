@@ -43,5 +43,27 @@ extension EndToEnd {
             #expect(try JSONValue(parsing: Array(json.output.utf8))["tests"]?[0]?["total"]?.integer == 4)
             #expect(try await tally.run(["clients"]).output.contains("acme"))
         }
+
+        @Test(
+            "numbers that find no room where they are written to are no success",
+            arguments: [
+                "metrics acme", "metrics acme --format csv", "clients --format json", "audit", "export acme",
+                "export acme --format ndjson",
+            ])
+        func fullDisk(_ command: String) async throws {
+            let deployment = try await Deployment.start(.embedded)
+            let settings = deployment.settings(flush: Deployment.never)
+            let tally = try await TallyProcess.start(settings)
+            #expect(
+                try await TestConnection.once(port: tally.port, .GET, "/track?clientName=acme&testID=cta&variation=B")
+                    .status == 200)
+            #expect(try await tally.run(["flush"]).exit == .code(0))
+            let there = try await tally.shell("tally \(command) > /dev/null", settings: settings)
+            #expect(there.exit == .code(0), "\(there.output)")
+            let full = try await tally.shell("tally \(command) > /dev/full", settings: settings)
+            #expect(
+                full.exit == .code(69) && full.output == "tally: cannot write the output: No space left on device\n",
+                "\(full.output)")
+        }
     }
 }

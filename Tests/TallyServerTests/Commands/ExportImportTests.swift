@@ -129,19 +129,6 @@ extension EndToEnd {
             #expect(try await TallyProcess.run(["export", "ac.me"], settings: deployment.settings()).exit == .code(64))
         }
 
-        @Test("an export that finds no room is no success")
-        func fullDisk() async throws {
-            let deployment = try await Deployment.start(.embedded)
-            let settings = deployment.settings(flush: Deployment.never)
-            let tally = try await TallyProcess.start(settings)
-            try await self.count(Ledger(), tally)
-            for form in ["csv", "ndjson"] {
-                let (exit, output) = try await tally.shell(
-                    "tally export acme --format \(form) > /dev/full", settings: settings)
-                #expect(exit == .code(69) && output.contains("cannot write the output: No space left"), "\(output)")
-            }
-        }
-
         private func count(_ ledger: Ledger, _ tally: TallyProcess) async throws {
             let counter = Counter(client: "acme", test: "t1", variation: "B", event: .view)
             #expect(
