@@ -114,7 +114,8 @@ let package = Package(
         .executableTarget(
             name: "tally",
             dependencies: [
-                "TallyExchange", "TallyServer", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "TallyExchange", "TallyMongo", "TallyServer",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
         // Real servers, a cable to cut, and traffic with a ledger, for the tests.

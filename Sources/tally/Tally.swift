@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import TallyMongo
 
 /// The command line: one program, a command for each thing that is done with it.
 @main
@@ -34,6 +35,7 @@ struct Tally: AsyncParsableCommand {
         // Swift's pool asks for priorities that only root may have, does as well without, and tells syslog each time.
         // It reads this when it first has something to tell; whoever wants to hear it can set another value.
         setenv("LIBDISPATCH_LOG", "NO", 0)
+        DriverStatistics.forget()
         await Self.main(nil)
         do {
             try finishOutput()

@@ -97,6 +97,15 @@ extension EndToEnd {
             #expect(try await TestConnection.once(port: tally.port, .GET, "/readyz").status == 200)
         }
 
+        @Test("a service that is killed leaves nothing in the machine's shared memory")
+        func killed() async throws {
+            let tally = try await TallyProcess.start()
+            let pid = try #require(tally.pid)
+            try await tally.kill()
+            let left = try FileManager.default.contentsOfDirectory(atPath: "/dev/shm")
+            #expect(left.filter { $0.hasSuffix("-\(pid)") } == [])
+        }
+
         @Test("bad settings stop the start, all of them named at once, with 78")
         func badSettings() async throws {
             let (exit, output) = try await TallyProcess.run(

@@ -57,11 +57,7 @@ public final class TallyProcess: Sendable {
     /// Only what a program needs in general: a REDIS_URL in the shell of whoever runs the tests must not reach it.
     private static func environment(_ settings: [String: String]) -> [String: String] {
         let kept = ["PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SWIFT_BACKTRACE"]
-        // The MongoDB driver keeps its counters in shared memory named by process number. A killed process leaves it
-        // behind, and the next one with that number warns on standard error, in the driver's own form.
-        return ProcessInfo.processInfo.environment.filter { kept.contains($0.key) }
-            .merging(["MONGOC_DISABLE_SHM": "1"]) { $1 }
-            .merging(settings) { $1 }
+        return ProcessInfo.processInfo.environment.filter { kept.contains($0.key) }.merging(settings) { $1 }
     }
 
     public var baseURL: String { "http://127.0.0.1:\(self.port)" }
