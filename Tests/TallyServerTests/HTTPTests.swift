@@ -99,6 +99,14 @@ extension EndToEnd {
             #expect(
                 try await connection.request(.POST, "/track", headers: ["Content-Type": "application/json"], body: "{")
                     .status == 400)
+            let item = #"{"clientName":"acme","testID":"cta","variation":"B"}"#
+            for (encoding, status) in [("gzip", 415), ("br", 415), ("gzip, identity", 415), ("Identity", 200)] {
+                let answer = try await connection.request(
+                    .POST, "/track", headers: ["Content-Type": "application/json", "Content-Encoding": encoding],
+                    body: item)
+                #expect(answer.status == status, "\(encoding)")
+                #expect(status == 200 || answer.text.contains("Content-Encoding \(encoding)"), "\(answer.text)")
+            }
             let missing = try await connection.request(.GET, "/track")
             #expect(missing.status == 400)
             #expect(missing.header("content-type") == "application/problem+json")

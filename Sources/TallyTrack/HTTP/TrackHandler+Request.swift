@@ -74,6 +74,10 @@ extension TrackHandler {
             guard let start = RequestTarget.queryStart(target) else { preconditionFailure("only /track comes here") }
             let query = UnsafeRawBufferPointer(rebasing: target[start...])
             guard let body = incoming.body, body.readableBytes > 0 else { return self.parse(query, body: nil) }
+            if let encoding = incoming.head.headers.first(name: "content-encoding"), encoding.lowercased() != "identity"
+            {
+                return .failure(Problem(status: 415, detail: Self.encoded(encoding)))
+            }
             let type = incoming.head.headers.first(name: "content-type")
             guard let content = type.flatMap({ TrackContentType(headerValue: $0) }) else {
                 return .failure(Problem(status: 415, detail: Self.unknownType(type)))
@@ -102,8 +106,17 @@ extension TrackHandler {
         let taken =
             "application/x-www-form-urlencoded, application/json, application/x-ndjson, or text/plain with JSON inside, all in UTF-8"
         guard let type else { return "the body has no Content-Type; /track takes \(taken)" }
-        let shown = type.unicodeScalars.prefix(64).filter { $0.isASCII && $0.value >= 0x20 && $0.value < 0x7F }
-        return "the Content-Type \(String(String.UnicodeScalarView(shown))) is not known here; /track takes \(taken)"
+        return "the Content-Type \(Self.shown(type)) is not known here; /track takes \(taken)"
+    }
+
+    private static func encoded(_ encoding: String) -> String {
+        "the body is encoded (Content-Encoding \(Self.shown(encoding))); send it as it is, without Content-Encoding"
+    }
+
+    /// A value that a caller chose, as it may stand in an answer.
+    private static func shown(_ value: String) -> String {
+        let shown = value.unicodeScalars.prefix(64).filter { $0.isASCII && $0.value >= 0x20 && $0.value < 0x7F }
+        return String(String.UnicodeScalarView(shown))
     }
 
     private func decide(_ head: HTTPRequestHead) -> AccessRule.Decision {
