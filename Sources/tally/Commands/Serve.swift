@@ -19,9 +19,25 @@ struct Serve: AsyncParsableCommand {
 
     func validate() throws {
         guard let word = self.words.first else { return }
-        let names = Tally.configuration.subcommands.map { $0._commandName }
-        let near = Nearest.name(to: word, among: names, within: 2).map { "did you mean tally \($0)? " } ?? ""
-        throw ValidationError("there is no command \"\(word)\"; \(near)tally --help lists all")
+        throw ValidationError(Self.fault(in: word, of: Array(CommandLine.arguments.dropFirst())))
+    }
+
+    /// What is wrong with a word that nothing takes.
+    static func fault(in word: String, of arguments: [String]) -> String {
+        // The value of an option that is not known, which the parser would tell only if it stood alone.
+        if let place = arguments.firstIndex(of: word), place > 0, case let option = arguments[place - 1],
+            option.hasPrefix("--")
+        {
+            let options = SettingKey.all.map(\.flag) + ["--env-file"]
+            if !options.contains(option) {
+                let near = Nearest.name(to: option, among: options, within: 2).map { " Did you mean '\($0)'?" } ?? ""
+                return "Unknown option '\(option)'.\(near)"
+            }
+        }
+        let commands = Tally.configuration.subcommands.map { $0._commandName }
+        if commands.contains(word) { return "a command stands first: tally \(word), and then its options" }
+        let near = Nearest.name(to: word, among: commands, within: 2).map { "did you mean tally \($0)? " } ?? ""
+        return "there is no command \"\(word)\"; \(near)tally --help lists all"
     }
 
     func run() async throws {

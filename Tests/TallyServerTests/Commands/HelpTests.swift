@@ -72,8 +72,15 @@ extension EndToEnd {
     @Suite struct Helps {
         @Test("what is no command is said, with the one that was probably meant, and nothing is started")
         func unknownCommand() async throws {
-            for (word, meant) in [("metrcs", "did you mean tally metrics?"), ("frobnicate", "there is no command")] {
-                let (exit, output) = try await TallyProcess.run([word], settings: [:])
+            for (line, meant) in [
+                ("metrcs", "did you mean tally metrics?"), ("frobnicate", "there is no command"),
+                ("serve frobnicate", "there is no command"), ("--port 0 metrcs", "did you mean tally metrics?"),
+                ("--port 0 metrics", "a command stands first: tally metrics"),
+                ("--prot 0", "Unknown option '--prot'. Did you mean '--port'?"),
+                ("serve --prot 0 --port 1", "Unknown option '--prot'. Did you mean '--port'?"),
+            ] {
+                let (exit, output) = try await TallyProcess.run(
+                    line.split(separator: " ").map(String.init), settings: [:])
                 #expect(exit == .code(64) && output.contains(meant), "\(output)")
             }
             #expect(try await TallyProcess.run(["--version"], settings: [:]).output == "\(Tally.version)\n")
