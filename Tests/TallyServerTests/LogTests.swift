@@ -199,6 +199,37 @@ extension EndToEnd {
             #expect(try await TestConnection.once(port: tally.port, .GET, Self.track + "A").status == 200)
         }
 
+        @Test("a reader of standard output that stalls holds nothing up; the lines that found no room are told")
+        func stalledReader() async throws {
+            let folder = try TemporaryDirectory("stalled-reader")
+            let pipe = try NamedPipe(path: folder.url.appendingPathComponent("output").path)
+            let tally = try await TallyProcess.start(["LOG_FORMAT": "json", "LOG_LEVEL": "debug"], output: pipe)
+            let connection = try await TestConnection.connect(port: tally.port)
+            // Some 200 bytes each, where a pipe takes 64 KiB.
+            for _ in 1...2_000 { #expect(try await connection.request(.GET, Self.track + "A").status == 200) }
+            let first = try self.lines(pipe.read())
+            #expect(first.count > 100 && self.faults(first) == [])
+            #expect(try await connection.request(.GET, Self.track + "A").status == 200)
+            let then = try self.lines(pipe.read())
+            let lost = then.first?["count"]?.string.flatMap { Int($0) } ?? 0
+            #expect(then.first?["event"]?.string == "log_lost" && self.faults(then) == [], "\(then)")
+            #expect((first + then).count { $0["event"]?.string == "tracked" } + lost >= 2_001)
+        }
+
+        @Test("a reader of standard output that goes away stops nothing")
+        func readerGone() async throws {
+            let folder = try TemporaryDirectory("reader-gone")
+            let pipe = try NamedPipe(path: folder.url.appendingPathComponent("output").path)
+            pipe.close()
+            let tally = try await TallyProcess.start(
+                ["LOG_LEVEL": "debug", "FLUSH_SCHEDULE": Deployment.everySecond], output: pipe)
+            #expect(try await TestConnection.once(port: tally.port, .GET, Self.track + "A").status == 200)
+            try await eventually("a flush") {
+                try await TestConnection.once(port: tally.port, .GET, "/get-metric?clientName=acme").status == 200
+            }
+            #expect(try await tally.terminate() == 0)
+        }
+
         private func waitForLines(_ file: URL, _ condition: ([JSONValue]) -> Bool) async throws -> [JSONValue] {
             var lines: [JSONValue] = []
             try await eventually("lines of the access log") {

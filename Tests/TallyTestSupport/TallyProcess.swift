@@ -11,6 +11,7 @@ public final class TallyProcess: Sendable {
     private let executable: String
     private let arguments: [String]
     private let settings: [String: String]
+    private let output: NamedPipe?
 
     public let port: Int
 
@@ -20,13 +21,16 @@ public final class TallyProcess: Sendable {
     ///   - settings: environment variables on top of `HOST`, `PORT`, `DATA_DIR` and a quiet log; those of the tests that
     ///     are settings of tally are not passed on. They win.
     ///   - arguments: further arguments after `serve`.
+    ///   - output: takes standard output, in place of the log.
     /// - Throws: `TestSupportError` where it was not built, or does not come up; its text ends with its log.
-    public static func start(_ settings: [String: String] = [:], arguments: [String] = []) async throws -> TallyProcess
-    {
+    public static func start(
+        _ settings: [String: String] = [:], arguments: [String] = [], output: NamedPipe? = nil
+    ) async throws -> TallyProcess {
         let executable = try self.findExecutable()
         let named = settings["PORT"].flatMap { Int($0) } ?? 0
         let port = try named == 0 ? FreePort.next() : named
-        let tally = try TallyProcess(executable: executable, port: port, settings: settings, arguments: arguments)
+        let tally = try TallyProcess(
+            executable: executable, port: port, settings: settings, arguments: arguments, output: output)
         try await tally.launch()
         return tally
     }
@@ -41,8 +45,11 @@ public final class TallyProcess: Sendable {
     /// The path of something that was built beside the program, such as a library.
     public static func builtFile(_ name: String) -> String { Executable.buildFolder.appendingPathComponent(name).path }
 
-    private init(executable: String, port: Int, settings: [String: String], arguments: [String]) throws {
+    private init(
+        executable: String, port: Int, settings: [String: String], arguments: [String], output: NamedPipe?
+    ) throws {
         self.executable = executable
+        self.output = output
         self.port = port
         self.folder = try TemporaryDirectory("tally")
         self.arguments = arguments
@@ -118,9 +125,13 @@ public final class TallyProcess: Sendable {
     }
 
     private func launch(_ more: [String: String] = [:]) async throws {
+        var command = [self.executable, "serve"] + self.arguments
+        if let output = self.output {
+            // Opened for both first, since opening it to write waits for a reader, and it may have none.
+            command = ["sh", "-c", #"pipe="$0"; exec 3<>"$pipe" >"$pipe" 3<&- "$@""#, output.path] + command
+        }
         let process = try await ServerProcess.start(
-            self.executable, ["serve"] + self.arguments,
-            environment: Self.environment(self.settings.merging(more) { $1 }),
+            command[0], Array(command.dropFirst()), environment: Self.environment(self.settings.merging(more) { $1 }),
             directory: self.folder.url,
             logFile: self.folder.url.appendingPathComponent("tally.log"))
         self.process.withLock { $0 = process }

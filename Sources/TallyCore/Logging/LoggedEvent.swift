@@ -15,6 +15,7 @@ public enum LoggedEvent: String, CaseIterable, Sendable {
     case fileLimitLow = "file_limit_low"
     case spoolUnavailable = "spool_unavailable"
     case accessLogLost = "access_log_lost"
+    case logLost = "log_lost"
 
     case tracked
     case requestRefused = "request_refused"
@@ -74,6 +75,7 @@ public enum LoggedEvent: String, CaseIterable, Sendable {
             Details(.warning, "The system's limit on open files allows fewer connections than MAX_CONNECTIONS", .limit)
         case .spoolUnavailable: Details(.warning, "There is no spool: counts are refused while Redis is away", .reason)
         case .accessLogLost: Details(.warning, "Lines of the access log could not be written", .count, .reason)
+        case .logLost: Details(.warning, "Lines of this log could not be written before this one", .count)
         case .tracked:
             Details(
                 .debug, "A request was taken for counting", .address, .requestID, .client, .test, .variation,

@@ -1,8 +1,3 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 public import Logging
 public import TallyCore
 
@@ -26,11 +21,8 @@ public struct LineLogHandler: LogHandler {
         var metadata = event.metadata.map { self.metadata.merging($0) { _, new in new } } ?? self.metadata
         let name = metadata.removeValue(forKey: "event")?.description
         let fields = metadata.sorted { $0.key < $1.key }.map { ($0.key, $0.value.description) }
-        // One write for each line, so that lines of several threads do not run into each other (POSIX promises that for
-        // pipes up to PIPE_BUF, and Linux does it for files opened for appending). A log that cannot be written is no
-        // reason to stop counting.
-        _ = writeAll(
+        LogOutput.write(
             LogLine.bytes(self.format, level: event.level.rawValue, event: name, event.message.description, fields),
-            to: STDOUT_FILENO)
+            self.format)
     }
 }

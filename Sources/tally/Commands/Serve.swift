@@ -4,6 +4,12 @@ import TallyConfig
 import TallyCore
 import TallyServer
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Take counts, flush them, and answer for them, until told to stop.",
@@ -41,6 +47,8 @@ struct Serve: AsyncParsableCommand {
     }
 
     func run() async throws {
+        // Whoever reads what the service prints may go, and is no reason to stop counting.
+        signal(SIGPIPE, SIG_IGN)
         try await reporting {
             let settings = try self.options.load()
             let logger = Logger(settings)
