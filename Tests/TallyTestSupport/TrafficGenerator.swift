@@ -258,15 +258,20 @@ public struct TrafficGenerator: Sendable {
             guard index % 10 == 9 else {
                 return Counter(client: client, test: Name(test), variation: Name(variation), event: Name(event))
             }
-            // The number makes it unique; the nasty part goes round the three places.
+            // The number makes it unique; the nasty part goes round the three places. It names the test, too, so that no
+            // test has more variations or events than are taken, however many counters there are.
             let nasty = self.nastyNames[index / 10 % self.nastyNames.count]
             let number = "-\(index / 10 / self.nastyNames.count)"
             switch index / 10 % 3 {
             case 0:
                 return Counter(
                     client: client, test: Name(nasty + number), variation: Name(variation), event: Name(event))
-            case 1: return Counter(client: client, test: "nasty", variation: Name(nasty + number), event: Name(event))
-            default: return Counter(client: client, test: "nasty events", variation: "A", event: Name(nasty + number))
+            case 1:
+                return Counter(
+                    client: client, test: Name("nasty" + number), variation: Name(nasty + number), event: Name(event))
+            default:
+                return Counter(
+                    client: client, test: Name("nasty events" + number), variation: "A", event: Name(nasty + number))
             }
         }
     }
