@@ -103,6 +103,7 @@ let package = Package(
             dependencies: [
                 "TallyAccess", "TallyConfig", "TallyCore", "TallyCron", "TallyFlush", "TallyMetrics", "TallyMongo",
                 "TallyRedis", "TallySQLite", "TallyTrack", metrics,
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),

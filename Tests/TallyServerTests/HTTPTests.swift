@@ -118,6 +118,46 @@ extension EndToEnd {
             for key in ["type", "title", "status", "detail"] { #expect(problem[key] != nil) }
         }
 
+        @Test("a large client is read by many at once, each of whom gets all of it; and by who asks for its head alone")
+        func largeAnswers() async throws {
+            let (deployment, tally) = try await self.start()
+            let connection = try await TestConnection.connect(port: tally.port)
+            let long = String(repeating: "v", count: 60)
+            for test in 0..<10 {
+                for event in 0..<20 {
+                    let lines = (0..<100).map { number in
+                        #"{"clientName":"large","testID":"t\#(test)","variation":"\#(long)\#(number)","event":"e\#(event)"}"#
+                    }
+                    let answer = try await connection.request(
+                        .POST, "/track", headers: ["Content-Type": "application/x-ndjson"],
+                        body: lines.joined(separator: "\n"))
+                    #expect(answer.status == 200)
+                }
+            }
+            try await deployment.flush(tally)
+            let path = "/get-metric?clientName=large"
+            let answers = try await withThrowingTaskGroup(of: TestResponse.self) { group in
+                for _ in 0..<12 {
+                    group.addTask { try await TestConnection.once(port: tally.port, .GET, path) }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(answers.map(\.status) == Array(repeating: 200, count: 12), "\(answers[0].text.prefix(300))")
+            let tests = try #require(answers.first?.json()["tests"]?.array)
+            #expect(tests.count == 10)
+            #expect(tests.allSatisfy { $0["events"]?.fields?.count == 20 })
+            #expect(answers.allSatisfy { $0.status == 200 && $0.body == answers[0].body })
+            #expect(answers[0].body.count > 1 << 20)
+            // An answer without its body gives its place back, too.
+            for _ in 0..<6 {
+                let head = try await TestConnection.rawExchange(
+                    port: tally.port,
+                    Array("HEAD \(path) HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".utf8))
+                #expect(String(decoding: head, as: UTF8.self).hasPrefix("HTTP/1.1 200 OK\r\n"))
+            }
+            #expect(try await TestConnection.once(port: tally.port, .GET, path).status == 200)
+        }
+
         @Test("a body over 1 MiB is refused, whether its length is announced or not")
         func tooLarge() async throws {
             let (_, tally) = try await self.start()

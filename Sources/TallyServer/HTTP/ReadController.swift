@@ -6,10 +6,22 @@ import TallyTrack
 
 /// `GET /get-metric` and `GET /clients`: what the store holds.
 struct ReadController {
+    /// How long a reader waits for a place.
+    private static let placeWithin: Duration = .seconds(10)
+    /// Bytes of an answer that is small enough to be left to its connection at once.
+    private static let smallBody = 1 << 20
+    /// Bytes of a larger one that are given to its connection at a time.
+    private static let piece = 256 << 10
+
     let store: any CounterStore
+    private let places = ReadPlaces(4)
+
+    init(store: any CounterStore) { self.store = store }
 
     func getMetric(_ request: Request, _ context: ReadContext) async throws -> Response {
         let query = try MetricQuery(request.uri.query ?? "")
+        // One test is some thousands of counters at most.
+        let place = query.test == nil ? try await self.place() : nil
         guard let metrics = try await self.store.metrics(client: query.client, test: query.test) else {
             throw Problem(
                 status: 404,
@@ -18,7 +30,18 @@ struct ReadController {
         let wantsCSV = Self.prefersCSV(request.headers[values: .accept])
         return Self.cacheable(
             request, type: wantsCSV ? "text/csv; charset=utf-8" : "application/json",
-            body: wantsCSV ? MetricsCSV.render(metrics) : MetricsJSON.render(metrics))
+            body: wantsCSV ? MetricsCSV.render(metrics) : MetricsJSON.render(metrics), holding: place)
+    }
+
+    private func place() async throws -> ReadPlaces.Place {
+        do {
+            return try await self.places.take(within: Self.placeWithin)
+        } catch is TimeIsUp {
+            throw Problem(
+                status: 503, reason: .overloaded,
+                detail: "too many are reading large clients; try again soon, or ask for one test with testID",
+                retryAfterSeconds: 10)
+        }
     }
 
     func clients(_ request: Request, _ context: ReadContext) async throws -> Response {
@@ -27,7 +50,10 @@ struct ReadController {
     }
 
     /// With an ETag; 304 where the caller has the same already (RFC 9110, section 13.1.2).
-    static func cacheable(_ request: Request, type: String, body: [UInt8]) -> Response {
+    /// - Parameter place: is held until a large answer is sent.
+    static func cacheable(
+        _ request: Request, type: String, body: [UInt8], holding place: ReadPlaces.Place? = nil
+    ) -> Response {
         let tag = EntityTag.of(body)
         let headers: HTTPFields = [
             .contentType: type, .eTag: tag, .cacheControl: "no-cache", .vary: "Accept",
@@ -35,7 +61,17 @@ struct ReadController {
         if EntityTag.matches(tag, request.headers[values: .ifNoneMatch]) {
             return Response(status: .notModified, headers: headers)
         }
-        return Response(status: .ok, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: body)))
+        guard body.count > Self.smallBody else {
+            return Response(status: .ok, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: body)))
+        }
+        let pieces = ResponseBody(contentLength: body.count) { writer in
+            for start in stride(from: 0, to: body.count, by: Self.piece) {
+                try await writer.write(ByteBuffer(bytes: body[start..<min(start + Self.piece, body.count)]))
+            }
+            try await writer.finish(nil)
+            withExtendedLifetime(place) {}
+        }
+        return Response(status: .ok, headers: headers, body: pieces)
     }
 
     /// Whether CSV is asked for, and not less than JSON (RFC 9110, section 12.5.1).
