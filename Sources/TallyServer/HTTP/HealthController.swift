@@ -10,26 +10,35 @@ import TallyTrack
 /// For anyone, since balancers and orchestrators come from addresses of their own; the reasons only for those who may
 /// read.
 struct HealthController {
-    let buffer: any CounterBuffer
-    let store: any CounterStore
-    let access: AccessRule
+    private let kinds: (buffer: String, store: String)
+    private let access: AccessRule
+    /// Anyone may ask, as often as they like: a server is not asked again before it has answered.
+    private let faults: SharedQuestion<(buffer: String?, store: String?)>
+
+    init(buffer: any CounterBuffer, store: any CounterStore, access: AccessRule) {
+        self.kinds = (buffer.kind, store.kind)
+        self.access = access
+        self.faults = SharedQuestion {
+            async let bufferFault = Self.fault { try await buffer.ping() }
+            async let storeFault = Self.fault { try await store.ping() }
+            return await (bufferFault, storeFault)
+        }
+    }
 
     func livez(_ request: Request, _ context: ReadContext) async throws -> Response {
         Self.answer(.ok, self.mayRead(request, context) ? [("status", "alive")] : [])
     }
 
     func readyz(_ request: Request, _ context: ReadContext) async throws -> Response {
-        async let bufferFault = Self.fault { try await self.buffer.ping() }
-        async let storeFault = Self.fault { try await self.store.ping() }
-        let faults = await (buffer: bufferFault, store: storeFault)
+        let faults = await self.faults.answer()
         let isReady = faults.buffer == nil && faults.store == nil
         guard self.mayRead(request, context) else { return Self.answer(isReady ? .ok : .serviceUnavailable, []) }
         return Self.answer(
             isReady ? .ok : .serviceUnavailable,
             [
                 ("status", isReady ? "ready" : "not ready"),
-                ("buffer", "\(self.buffer.kind): \(faults.buffer ?? "reached")"),
-                ("store", "\(self.store.kind): \(faults.store ?? "reached")"),
+                ("buffer", "\(self.kinds.buffer): \(faults.buffer ?? "reached")"),
+                ("store", "\(self.kinds.store): \(faults.store ?? "reached")"),
             ])
     }
 

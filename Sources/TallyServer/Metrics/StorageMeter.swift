@@ -1,5 +1,4 @@
 import CoreMetrics
-import Synchronization
 import TallyCore
 import TallyMetrics
 
@@ -27,29 +26,21 @@ final class StorageMeter: Sendable {
 
     /// One buffer, or the store, or the spool's room.
     private final class Part: Sendable {
-        private let ask: @Sendable () async throws -> Void
+        /// What does not answer is not asked again before it has.
+        private let question: SharedQuestion<Void>
         /// What holds where there is no answer.
         private let giveUp: @Sendable () -> Void
-        /// The question that is under way: what does not answer is not asked again before it has.
-        private let question = Mutex<Task<Void, Never>?>(nil)
 
         init(ask: @escaping @Sendable () async throws -> Void, giveUp: @escaping @Sendable () -> Void) {
-            self.ask = ask
+            self.question = SharedQuestion { do { try await ask() } catch { giveUp() } }
             self.giveUp = giveUp
         }
 
         func look() async {
-            let question = self.question.withLock { question in
-                if let question { return question }
-                let new = Task {
-                    do { try await self.ask() } catch { self.giveUp() }
-                    self.question.withLock { $0 = nil }
-                }
-                question = new
-                return new
-            }
             do {
-                try await within(StorageMeter.answersWithin, orElse: "it counts as away") { await question.value }
+                try await within(StorageMeter.answersWithin, orElse: "it counts as away") {
+                    await self.question.answer()
+                }
             } catch {
                 self.giveUp()
             }
