@@ -216,6 +216,37 @@ extension EndToEnd {
             #expect((first + then).count { $0["event"]?.string == "tracked" } + lost >= 2_001)
         }
 
+        @Test("lines of both logs stay whole on standard output, however slowly they are read")
+        func bothLogs() async throws {
+            let folder = try TemporaryDirectory("both-logs")
+            let pipe = try NamedPipe(path: folder.url.appendingPathComponent("output").path)
+            let tally = try await TallyProcess.start(
+                ["LOG_FORMAT": "json", "LOG_LEVEL": "debug", "ACCESS_LOG": "-"], output: pipe)
+            var text = ""
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<8 {
+                    group.addTask {
+                        let connection = try await TestConnection.connect(port: tally.port)
+                        for _ in 0..<500 {
+                            #expect(try await connection.request(.GET, Self.track + "A").status == 200)
+                        }
+                    }
+                }
+                group.addTask { for _ in 0..<100 { try await Task.sleep(for: .milliseconds(5)) } }
+                while try await group.next() != nil { text += pipe.read() }
+            }
+            try await eventually("the end of the access log") {
+                text += pipe.read()
+                return text.matches(of: /"event":"request"/).count >= 4_000
+            }
+            #expect(try self.faults(self.lines(text)) == [])
+
+            // Nobody reads any more, and the service ends all the same.
+            let connection = try await TestConnection.connect(port: tally.port)
+            for _ in 0..<1_000 { #expect(try await connection.request(.GET, Self.track + "A").status == 200) }
+            #expect(try await tally.terminate() == 0)
+        }
+
         @Test("a reader of standard output that goes away stops nothing")
         func readerGone() async throws {
             let folder = try TemporaryDirectory("reader-gone")

@@ -32,6 +32,7 @@ final class AccessLogFile: Sendable {
     private let logger: Logger
     private let state = Mutex(State())
     private let thread: NIOThreadPool
+    private let isFinishing = Atomic(false)
 
     /// - Throws: `StartError` where the file cannot be opened.
     init(path: String, logger: Logger) throws {
@@ -65,8 +66,11 @@ final class AccessLogFile: Sendable {
         if schedules { self.thread.submit { _ in self.drain() } }
     }
 
-    /// Writes what waits, and returns when it is written. Nothing may come any more.
-    func finish() async { try? await self.thread.shutdownGracefully() }
+    /// Writes what waits, and returns when it is written, or nobody reads it. Nothing may come any more.
+    func finish() async {
+        self.isFinishing.store(true, ordering: .relaxed)
+        try? await self.thread.shutdownGracefully()
+    }
 
     private func drain() {
         // For more lines to come, so that they share the opening of the file.
@@ -75,9 +79,10 @@ final class AccessLogFile: Sendable {
             defer { state = State() }
             return (state.waiting, state.lost)
         }
-        let file = self.path == "-" ? STDOUT_FILENO : Self.open(self.path)
-        defer { if self.path != "-", file >= 0 { close(file) } }
-        let isWritten = file >= 0 && writeAll(lines, to: file)
+        let isWritten =
+            self.path == "-"
+            ? LogOutput.writeWaiting(lines, unless: { self.isFinishing.load(ordering: .relaxed) })
+            : Self.append(lines, to: self.path)
         let reason = isWritten ? "they came faster than they could be written" : String(cString: strerror(errno))
         let missing = lost + (isWritten ? 0 : lines.count { $0 == UInt8(ascii: "\n") })
         guard missing > 0 else { return }
@@ -85,6 +90,13 @@ final class AccessLogFile: Sendable {
             .accessLogLost, "lines of the access log are lost", [.count: String(missing), .reason: reason])
         // Not more than one such line a second.
         sleep(1)
+    }
+
+    private static func append(_ lines: [UInt8], to path: String) -> Bool {
+        let file = self.open(path)
+        guard file >= 0 else { return false }
+        defer { close(file) }
+        return writeAll(lines, to: file)
     }
 
     private static func open(_ path: String) -> Int32 {

@@ -8,22 +8,56 @@ import Glibc
 import Darwin
 #endif
 
-/// Standard output, as the place of log lines.
+/// Standard output, as the place of log lines and of the access log.
 ///
-/// Whoever logs is an event loop as often as not. So no line waits for a reader that has stalled: what finds no room
-/// is left out, and the next line that finds some is preceded by one that says how many those were.
+/// Lines go out one write each, or several whole ones to a write, of at most what a pipe takes as a whole: so they do
+/// not run into each other, nor into those of another process (POSIX promises that for pipes up to PIPE_BUF, and Linux
+/// does it for files opened for appending).
 enum LogOutput {
-    /// Lines since the last that could be written. The lock is held while a line is written, so that the room which was
-    /// seen is there.
+    /// Log lines since the last that could be written. The lock is held while anything is written, so that room that
+    /// was seen is there.
     private static let lost = Mutex(0)
 
-    /// - Parameter line: with its end, one write for all of it, so that lines of several processes do not run into each
-    ///   other (POSIX promises that for pipes up to PIPE_BUF, and Linux does it for files opened for appending).
+    /// Writes a log line, and does not wait for a reader that has stalled: whoever logs is an event loop as often as
+    /// not. What finds no room is left out, and the next line that finds some is preceded by one that says how many
+    /// those were.
     static func write(_ line: [UInt8], _ format: LogLine.Format) {
         self.lost.withLock { lost in
             let lines = lost == 0 ? line : self.account(of: lost, format) + line
-            if self.hasRoom, writeAll(lines, to: STDOUT_FILENO) { lost = 0 } else { lost += 1 }
+            if self.hasRoom(within: 0), writeAll(lines, to: STDOUT_FILENO) { lost = 0 } else { lost += 1 }
         }
+    }
+
+    /// Writes whole lines, and waits for a reader that has stalled; for a thread that has nothing else to do.
+    /// - Parameter givesUp: asked every now and then while it waits.
+    /// - Returns: false where they cannot be written; `errno` says why.
+    static func writeWaiting(_ lines: [UInt8], unless givesUp: () -> Bool) -> Bool {
+        var rest = lines[...]
+        while !rest.isEmpty {
+            let piece = self.wholeLines(of: rest)
+            var isWritten: Bool?
+            repeat {
+                isWritten = self.lost.withLock { _ in
+                    self.hasRoom(within: 0) ? writeAll(Array(piece), to: STDOUT_FILENO) : nil
+                }
+                // Others may write their lines meanwhile.
+                if isWritten == nil, !self.hasRoom(within: 100), givesUp() {
+                    errno = EAGAIN
+                    return false
+                }
+            } while isWritten == nil
+            guard isWritten == true else { return false }
+            rest = rest[piece.endIndex...]
+        }
+        return true
+    }
+
+    /// As many lines as fit into PIPE_BUF, and one at least.
+    private static func wholeLines(of rest: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        let newline = UInt8(ascii: "\n")
+        let end =
+            rest.prefix(Int(PIPE_BUF)).lastIndex(of: newline) ?? rest.firstIndex(of: newline) ?? rest.endIndex - 1
+        return rest[...end]
     }
 
     private static func account(of lost: Int, _ format: LogLine.Format) -> [UInt8] {
@@ -33,10 +67,11 @@ enum LogOutput {
             [(LogField.count.rawValue, String(lost))])
     }
 
-    /// Whether a line can be written without waiting: a pipe says so while it takes PIPE_BUF bytes more, 4,096 on Linux,
-    /// and tally's lines are not that long; a file always does.
-    private static var hasRoom: Bool {
+    /// Whether PIPE_BUF bytes can be written without waiting, 4,096 on Linux; tally's lines are not that long. A file
+    /// always takes them; where the reader of a pipe is gone, writing says so at once.
+    /// - Parameter milliseconds: how long to wait for that.
+    private static func hasRoom(within milliseconds: Int32) -> Bool {
         var output = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
-        return poll(&output, 1, 0) == 1 && output.revents & Int16(POLLOUT) != 0
+        return poll(&output, 1, milliseconds) == 1
     }
 }
