@@ -32,6 +32,7 @@ struct Tally: AsyncParsableCommand {
         defaultSubcommand: Serve.self)
 
     static func main() async {
+        openStandardStreams()
         // Swift's pool asks for priorities that only root may have, does as well without, and tells syslog each time.
         // It reads this when it first has something to tell; whoever wants to hear it can set another value.
         setenv("LIBDISPATCH_LOG", "NO", 0)

@@ -203,7 +203,7 @@ extension EndToEnd {
         func stalledReader() async throws {
             let folder = try TemporaryDirectory("stalled-reader")
             let pipe = try NamedPipe(path: folder.url.appendingPathComponent("output").path)
-            let tally = try await TallyProcess.start(["LOG_FORMAT": "json", "LOG_LEVEL": "debug"], output: pipe)
+            let tally = try await TallyProcess.start(["LOG_FORMAT": "json", "LOG_LEVEL": "debug"], output: .pipe(pipe))
             let connection = try await TestConnection.connect(port: tally.port)
             // Some 200 bytes each, where a pipe takes 64 KiB.
             for _ in 1...2_000 { #expect(try await connection.request(.GET, Self.track + "A").status == 200) }
@@ -221,7 +221,7 @@ extension EndToEnd {
             let folder = try TemporaryDirectory("both-logs")
             let pipe = try NamedPipe(path: folder.url.appendingPathComponent("output").path)
             let tally = try await TallyProcess.start(
-                ["LOG_FORMAT": "json", "LOG_LEVEL": "debug", "ACCESS_LOG": "-"], output: pipe)
+                ["LOG_FORMAT": "json", "LOG_LEVEL": "debug", "ACCESS_LOG": "-"], output: .pipe(pipe))
             var text = ""
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<8 {
@@ -247,13 +247,27 @@ extension EndToEnd {
             #expect(try await tally.terminate() == 0)
         }
 
+        @Test("where standard output is closed, nothing else gets its number and the log lines with it")
+        func closedOutput() async throws {
+            let tally = try await TallyProcess.start(["LOG_LEVEL": "debug"], output: .closed)
+            let folder = "/proc/\(try #require(tally.pid))/fd/"
+            for descriptor in 0...2 {
+                let file = try FileManager.default.destinationOfSymbolicLink(atPath: folder + String(descriptor))
+                #expect(file == "/dev/null")
+            }
+            for _ in 0..<100 {
+                #expect(try await TestConnection.once(port: tally.port, .GET, Self.track + "A").status == 200)
+            }
+            #expect(try await tally.terminate() == 0)
+        }
+
         @Test("a reader of standard output that goes away stops nothing")
         func readerGone() async throws {
             let folder = try TemporaryDirectory("reader-gone")
             let pipe = try NamedPipe(path: folder.url.appendingPathComponent("output").path)
             pipe.close()
             let tally = try await TallyProcess.start(
-                ["LOG_LEVEL": "debug", "FLUSH_SCHEDULE": Deployment.everySecond], output: pipe)
+                ["LOG_LEVEL": "debug", "FLUSH_SCHEDULE": Deployment.everySecond], output: .pipe(pipe))
             #expect(try await TestConnection.once(port: tally.port, .GET, Self.track + "A").status == 200)
             try await eventually("a flush") {
                 try await TestConnection.once(port: tally.port, .GET, "/get-metric?clientName=acme").status == 200

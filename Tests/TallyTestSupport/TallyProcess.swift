@@ -11,9 +11,16 @@ public final class TallyProcess: Sendable {
     private let executable: String
     private let arguments: [String]
     private let settings: [String: String]
-    private let output: NamedPipe?
+    private let output: Output
 
     public let port: Int
+
+    public enum Output: Sendable {
+        case log
+        case pipe(NamedPipe)
+        /// It is closed, as are standard input and standard error.
+        case closed
+    }
 
     /// Starts it and waits until `/livez` answers.
     ///
@@ -21,10 +28,10 @@ public final class TallyProcess: Sendable {
     ///   - settings: environment variables on top of `HOST`, `PORT`, `DATA_DIR` and a quiet log; those of the tests that
     ///     are settings of tally are not passed on. They win.
     ///   - arguments: further arguments after `serve`.
-    ///   - output: takes standard output, in place of the log.
+    ///   - output: where standard output goes.
     /// - Throws: `TestSupportError` where it was not built, or does not come up; its text ends with its log.
     public static func start(
-        _ settings: [String: String] = [:], arguments: [String] = [], output: NamedPipe? = nil
+        _ settings: [String: String] = [:], arguments: [String] = [], output: Output = .log
     ) async throws -> TallyProcess {
         let executable = try self.findExecutable()
         let named = settings["PORT"].flatMap { Int($0) } ?? 0
@@ -46,7 +53,7 @@ public final class TallyProcess: Sendable {
     public static func builtFile(_ name: String) -> String { Executable.buildFolder.appendingPathComponent(name).path }
 
     private init(
-        executable: String, port: Int, settings: [String: String], arguments: [String], output: NamedPipe?
+        executable: String, port: Int, settings: [String: String], arguments: [String], output: Output
     ) throws {
         self.executable = executable
         self.output = output
@@ -126,9 +133,12 @@ public final class TallyProcess: Sendable {
 
     private func launch(_ more: [String: String] = [:]) async throws {
         var command = [self.executable, "serve"] + self.arguments
-        if let output = self.output {
+        switch self.output {
+        case .log: break
+        case .pipe(let pipe):
             // Opened for both first, since opening it to write waits for a reader, and it may have none.
-            command = ["sh", "-c", #"pipe="$0"; exec 3<>"$pipe" >"$pipe" 3<&- "$@""#, output.path] + command
+            command = ["sh", "-c", #"pipe="$0"; exec 3<>"$pipe" >"$pipe" 3<&- "$@""#, pipe.path] + command
+        case .closed: command = ["sh", "-c", #"exec "$@" <&- >&- 2>&-"#, "sh"] + command
         }
         let process = try await ServerProcess.start(
             command[0], Array(command.dropFirst()), environment: Self.environment(self.settings.merging(more) { $1 }),

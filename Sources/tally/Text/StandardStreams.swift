@@ -8,6 +8,15 @@ import TallyServer
 @preconcurrency import Darwin
 #endif
 
+/// Opens what whoever started this has closed of standard input, output and error. Their numbers would go to whatever
+/// is opened next, such as a connection, and what is printed into that.
+func openStandardStreams() {
+    for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 {
+        // It takes the lowest number that is free.
+        _ = open("/dev/null", O_RDWR)
+    }
+}
+
 /// Prints a line to standard error.
 func printError(_ text: String) { writeText(text + "\n", to: STDERR_FILENO) }
 
