@@ -201,8 +201,7 @@ extension EndToEnd {
 
         @Test("a reader of standard output that stalls holds nothing up; the lines that found no room are told")
         func stalledReader() async throws {
-            let folder = try TemporaryDirectory("stalled-reader")
-            let pipe = try NamedPipe(path: folder.url.appendingPathComponent("output").path)
+            let pipe = try NamedPipe()
             let tally = try await TallyProcess.start(["LOG_FORMAT": "json", "LOG_LEVEL": "debug"], output: .pipe(pipe))
             let connection = try await TestConnection.connect(port: tally.port)
             // Some 200 bytes each, where a pipe takes 64 KiB.
@@ -218,8 +217,7 @@ extension EndToEnd {
 
         @Test("lines of both logs stay whole on standard output, however slowly they are read")
         func bothLogs() async throws {
-            let folder = try TemporaryDirectory("both-logs")
-            let pipe = try NamedPipe(path: folder.url.appendingPathComponent("output").path)
+            let pipe = try NamedPipe()
             let tally = try await TallyProcess.start(
                 ["LOG_FORMAT": "json", "LOG_LEVEL": "debug", "ACCESS_LOG": "-"], output: .pipe(pipe))
             var text = ""
@@ -263,8 +261,7 @@ extension EndToEnd {
 
         @Test("a reader of standard output that goes away stops nothing")
         func readerGone() async throws {
-            let folder = try TemporaryDirectory("reader-gone")
-            let pipe = try NamedPipe(path: folder.url.appendingPathComponent("output").path)
+            let pipe = try NamedPipe()
             pipe.close()
             let tally = try await TallyProcess.start(
                 ["LOG_LEVEL": "debug", "FLUSH_SCHEDULE": Deployment.everySecond], output: .pipe(pipe))

@@ -4,11 +4,13 @@ import Synchronization
 /// A pipe with a name, of which the tests hold the end that is read: so they decide whether anybody reads.
 public final class NamedPipe: Sendable {
     public let path: String
+    private let folder: TemporaryDirectory
     private let descriptor: Mutex<Int32>
 
     /// - Throws: `TestSupportError` where it cannot be made.
-    public init(path: String) throws {
-        self.path = path
+    public init() throws {
+        self.folder = try TemporaryDirectory("pipe")
+        self.path = self.folder.url.appendingPathComponent("output").path
         guard mkfifo(path, 0o600) == 0 else { throw TestSupportError("cannot make the pipe \(path), error \(errno)") }
         let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else { throw TestSupportError("cannot open the pipe \(path), error \(errno)") }

@@ -22,6 +22,12 @@ final class ReadPlaces: Sendable {
         var free: Int
         var waiting: Deque<(number: Int, continuation: Continuation)> = []
         var nextNumber = 0
+
+        mutating func takeFree(of places: ReadPlaces) -> Place? {
+            guard self.free > 0 else { return nil }
+            self.free -= 1
+            return Place(places)
+        }
     }
 
     private let state: Mutex<State>
@@ -35,16 +41,8 @@ final class ReadPlaces: Sendable {
     /// Takes a place, or waits until there is one.
     /// - Throws: `TimeIsUp` where there is none for so long.
     func take(within limit: Duration) async throws -> Place {
-        if let place = self.takeFree() { return place }
+        if let place = self.state.withLock({ $0.takeFree(of: self) }) { return place }
         return try await within(limit, orElse: "all places are taken") { try await self.wait() }
-    }
-
-    private func takeFree() -> Place? {
-        self.state.withLock { state in
-            guard state.free > 0 else { return nil }
-            state.free -= 1
-            return Place(self)
-        }
     }
 
     private func wait() async throws -> Place {
@@ -57,10 +55,7 @@ final class ReadPlaces: Sendable {
                 // One may have come free since it was looked for; and the time may have been up before it was begun.
                 let outcome: Result<Place, any Error>? = self.state.withLock { state in
                     if Task.isCancelled { return .failure(CancellationError()) }
-                    if state.free > 0 {
-                        state.free -= 1
-                        return .success(Place(self))
-                    }
+                    if let place = state.takeFree(of: self) { return .success(place) }
                     state.waiting.append((number, continuation))
                     return nil
                 }

@@ -34,20 +34,18 @@ enum LogOutput {
     static func writeWaiting(_ lines: [UInt8], unless givesUp: () -> Bool) -> Bool {
         var rest = lines[...]
         while !rest.isEmpty {
-            let piece = self.wholeLines(of: rest)
-            var isWritten: Bool?
-            repeat {
-                isWritten = self.lost.withLock { _ in
-                    self.hasRoom(within: 0) ? writeAll(Array(piece), to: STDOUT_FILENO) : nil
-                }
-                // Others may write their lines meanwhile.
-                if isWritten == nil, !self.hasRoom(within: 100), givesUp() {
-                    errno = EAGAIN
-                    return false
-                }
-            } while isWritten == nil
-            guard isWritten == true else { return false }
-            rest = rest[piece.endIndex...]
+            let piece = Array(self.wholeLines(of: rest))
+            let isWritten: Bool? = self.lost.withLock { _ in
+                self.hasRoom(within: 0) ? writeAll(piece, to: STDOUT_FILENO) : nil
+            }
+            if let isWritten {
+                guard isWritten else { return false }
+                rest = rest.dropFirst(piece.count)
+            } else if !self.hasRoom(within: 100), givesUp() {
+                // Waited for outside of the lock: others may write their lines meanwhile.
+                errno = EAGAIN
+                return false
+            }
         }
         return true
     }
