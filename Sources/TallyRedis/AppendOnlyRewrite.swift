@@ -15,18 +15,25 @@ import TallyCore
 final class AppendOnlyRewrite {
     /// How often Redis is asked whether it is done.
     static let interval: TimeAmount = .milliseconds(50)
+    /// After this long it counts as a long wait. A small file is written anew in a tenth of that.
+    static let patience: TimeAmount = .milliseconds(500)
 
     private let session: RedisSession
     private let connection: RedisConnection
     private let completion: (Result<Void, BufferError>) -> Void
+    /// Called once, where the wait is a long one.
+    private var mustWait: (() -> Void)?
+    private let began = NIODeadline.now()
     /// Whether a rewrite of this run has been seen or asked for.
     private var hasAsked = false
 
     init(
-        session: RedisSession, connection: RedisConnection, completion: @escaping (Result<Void, BufferError>) -> Void
+        session: RedisSession, connection: RedisConnection, mustWait: @escaping () -> Void,
+        completion: @escaping (Result<Void, BufferError>) -> Void
     ) {
         self.session = session
         self.connection = connection
+        self.mustWait = mustWait
         self.completion = completion
     }
 
@@ -54,6 +61,10 @@ final class AppendOnlyRewrite {
     }
 
     private func lookAgain() {
+        if let mustWait = self.mustWait, NIODeadline.now() - self.began > Self.patience {
+            self.mustWait = nil
+            mustWait()
+        }
         self.connection.channel.eventLoop.assumeIsolated().scheduleTask(in: Self.interval) { self.look() }
     }
 

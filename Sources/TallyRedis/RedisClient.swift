@@ -13,6 +13,8 @@ final class RedisClient: Sendable {
     private struct State {
         var connection: RedisConnection?
         var waitingForConnection: [(Result<RedisConnection, BufferError>) -> Void] = []
+        /// Redis is reached, and what is waited for takes long.
+        var mustWait = false
         var isClosed = false
     }
 
@@ -23,6 +25,7 @@ final class RedisClient: Sendable {
     }
 
     /// Sends a command and returns its reply; an error reply is thrown as `.refused`.
+    /// - Parameter timeout: for a connection that counts, and then for the reply.
     func command(_ arguments: [String], timeout: TimeAmount = .seconds(10)) async throws -> RESPValue {
         let promise = self.eventLoop.makePromise(of: RESPValue.self)
         self.eventLoop.execute { self.send(arguments, timeout: timeout, promise) }
@@ -46,14 +49,28 @@ final class RedisClient: Sendable {
             self.state.value.isClosed = true
             self.state.value.connection?.close()
             self.state.value.connection = nil
+            self.connected(.failure(Self.isStopping))
         }.get()
     }
 
+    private static let isStopping = BufferError(
+        .unavailable, "the connection to Redis is closed, since tally is stopping")
+
     private func send(_ arguments: [String], timeout: TimeAmount, _ promise: EventLoopPromise<RESPValue>) {
+        var isLate = false
+        let timer = self.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
+            isLate = true
+            promise.fail(self.late(arguments[0], after: timeout))
+        }
         self.withConnection { [session] result in
+            guard !isLate else { return }
             switch result {
-            case .failure(let error): promise.fail(error)
+            case .failure(let error):
+                timer.cancel()
+                promise.fail(error)
             case .success(let connection):
+                // From here on a silent Redis costs the connection, too.
+                timer.cancel()
                 connection.send(arguments, within: timeout) { result in
                     switch result {
                     case .failure(let error): promise.fail(error)
@@ -68,12 +85,18 @@ final class RedisClient: Sendable {
         }
     }
 
+    /// Why there was no connection in time.
+    private func late(_ command: String, after timeout: TimeAmount) -> BufferError {
+        if self.state.value.mustWait { return self.session.isRewriting }
+        return BufferError(
+            .unavailable,
+            "Redis at \(self.session.endpoint) could not be asked for \(command) within \(timeout.nanoseconds / 1_000_000_000) s"
+        )
+    }
+
     private func withConnection(_ body: @escaping (Result<RedisConnection, BufferError>) -> Void) {
         if let connection = self.state.value.connection { return body(.success(connection)) }
-        guard !self.state.value.isClosed else {
-            return body(
-                .failure(BufferError(.unavailable, "the connection to Redis is closed, since tally is stopping")))
-        }
+        guard !self.state.value.isClosed else { return body(.failure(Self.isStopping)) }
         self.state.value.waitingForConnection.append(body)
         guard self.state.value.waitingForConnection.count == 1 else { return }
         RedisConnection.connect(to: self.session.endpoint, on: self.eventLoop) { result in
@@ -81,8 +104,10 @@ final class RedisClient: Sendable {
             case .failure(let error): self.connected(.failure(error))
             case .success(let connection):
                 // The flush seals, so it too must know whether this Redis is the one that was left.
-                self.session.sayHello(on: connection) { greeting in
+                self.session.sayHello(on: connection, mustWait: { self.state.value.mustWait = true }) { greeting in
+                    self.state.value.mustWait = false
                     switch greeting {
+                    case .success where self.state.value.isClosed: connection.close()
                     case .failure(let error):
                         connection.close()
                         self.connected(.failure(error))

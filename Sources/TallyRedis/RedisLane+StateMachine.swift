@@ -9,6 +9,7 @@ import TallyCore
 ///
 /// The rules, from the order in which a batch can go wrong:
 /// - its first sending is answered with an error: it was not counted, since a script is checked before it writes;
+/// - it waits to be sent again after that, and the wait turns out to be a long one: not counted, and its callers are told;
 /// - its answer is lost: it is sent again under the same number and epoch, and Redis counts it once;
 /// - its answer is lost and the epoch has changed meanwhile: nobody can say, so it is never sent again.
 struct LaneStateMachine {
@@ -99,6 +100,12 @@ struct LaneStateMachine {
     /// The scripts are loaded again after Redis had forgotten them.
     mutating func scriptsLoaded(now: NIODeadline) -> Action { self.resume(now: now) }
 
+    /// Redis is there, but must not count until it has written its append-only file anew.
+    mutating func mustWait() -> Action {
+        self.connection = .greeting
+        return self.giveUpUnsent()
+    }
+
     /// The connection is gone.
     mutating func connectionLost(now: NIODeadline) -> Action {
         self.connection = .lost
@@ -108,6 +115,7 @@ struct LaneStateMachine {
             batch.isUncertain = true
             self.underWay = batch
         }
+        if case .finish(let outcome) = self.giveUpUnsent() { return .finish(outcome) }
         return self.expire(now: now)
     }
 
@@ -138,6 +146,9 @@ struct LaneStateMachine {
             // The error says nothing about the earlier sending. Ask again later, on a new connection.
             return .reconnect
         }
+        // A replica that took over, or the other way round: the name may lead somewhere else by now. Nothing more must go
+        // out on this connection, so the batch is given up when it is gone.
+        if message.hasPrefix("READONLY") || message.hasPrefix("MASTERDOWN") { return .reconnect }
         self.underWay = nil
         return .finish(.notCounted)
     }
@@ -153,6 +164,14 @@ struct LaneStateMachine {
     private mutating func startLane() {
         self.lane = self.makeLane()
         self.lastNumber = 0
+    }
+
+    /// A batch that Redis has not counted for certain does not wait for Redis to be back: nobody would by then, and its
+    /// callers may have sent it again.
+    private mutating func giveUpUnsent() -> Action {
+        guard let batch = self.underWay, !batch.isSent, !batch.isUncertain else { return .none }
+        self.underWay = nil
+        return .finish(.notCounted)
     }
 
     private mutating func expire(now: NIODeadline) -> Action {

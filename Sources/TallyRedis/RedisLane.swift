@@ -93,7 +93,12 @@ final class RedisLane: BufferLane {
     }
 
     private func sayHello(on connection: RedisConnection) {
-        self.session.sayHello(on: connection) { [self] result in
+        let mustWait = { [self] in
+            self.lastError = self.session.isRewriting
+            self.perform(self.state.mustWait())
+            self.onStateChange?()
+        }
+        self.session.sayHello(on: connection, mustWait: mustWait) { [self] result in
             switch result {
             case .success(let epoch):
                 if self.backoff.attempts > 0 {
@@ -159,7 +164,8 @@ final class RedisLane: BufferLane {
             if let connection = self.connection {
                 self.loadScript(on: connection) { [self] in self.perform(self.state.scriptsLoaded(now: .now())) }
             }
-        case .reconnect: self.connection?.close()
+        case .reconnect:
+            if let connection = self.connection { self.drop(connection, self.lastError) }
         case .finish(let outcome):
             switch outcome {
             case .counted: preconditionFailure("verdicts travel with the answer")
@@ -192,8 +198,6 @@ final class RedisLane: BufferLane {
             case .success(.error(let message)):
                 self.lastError = BufferError(.refused, "Redis at \(self.session.endpoint) refused a batch: \(message)")
                 self.perform(self.state.refused(message))
-                // A replica that took over, or the other way round: the name may lead somewhere else by now.
-                if message.hasPrefix("READONLY") || message.hasPrefix("MASTERDOWN") { connection.close() }
             case .success(let reply):
                 guard let verdicts = reply.bytes.flatMap(Verdicts.init(redis:)) else {
                     return self.drop(connection, reply.unexpected("a batch"))

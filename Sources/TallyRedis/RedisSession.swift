@@ -17,10 +17,19 @@ struct RedisSession: Sendable {
     /// window, so that the other half is left for what is under way.
     var retryIDsWithin: TimeAmount { TimeAmount(self.eventIDs.window / 2) }
 
+    /// What is said while an append-only file is written anew.
+    var isRewriting: BufferError {
+        BufferError(
+            .unavailable,
+            "Redis at \(self.endpoint) writes its append-only file anew; nothing is counted in it until that is done")
+    }
+
     /// Says hello, sees to what has to be done before anything is counted, and calls back with the epoch under which this
     /// Redis counts.
+    /// - Parameter mustWait: called where that takes long: the append-only file is written anew.
     func sayHello(
-        on connection: RedisConnection, completion: @escaping (Result<Epoch, BufferError>) -> Void
+        on connection: RedisConnection, mustWait: @escaping () -> Void,
+        completion: @escaping (Result<Epoch, BufferError>) -> Void
     ) {
         let candidate = Epoch.random()
         let command = [
@@ -43,7 +52,7 @@ struct RedisSession: Sendable {
                         [.redis: self.endpoint.description, .epoch: epoch.description])
                 }
                 guard parts[2].text == "1" else { return completion(.success(epoch)) }
-                AppendOnlyRewrite(session: self, connection: connection) { result in
+                AppendOnlyRewrite(session: self, connection: connection, mustWait: mustWait) { result in
                     completion(result.map { epoch })
                 }.start()
             }

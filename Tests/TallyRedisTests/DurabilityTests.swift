@@ -65,6 +65,27 @@ import Testing
         await second.shutdown()
     }
 
+    @Test("who asks while the file is written anew is told so after a while, and not kept until it is done")
+    func rewriting() async throws {
+        let redis = try await RedisServer.start(appendfsync: .always)
+        let first = self.buffer(redis)
+        try await first.ping()
+        try await self.count(in: redis)
+        // A rewrite takes this long for each key, in microseconds.
+        try await redis.command(["CONFIG", "SET", "rdb-key-save-delay", "10000000"])
+        // As if it had been promoted.
+        try await redis.command(["HSET", "{tally}:meta", "replid", "another"])
+        let second = self.buffer(redis)
+        let failure = await #expect(throws: BufferError.self) { try await second.ping() }
+        #expect(failure?.code == .unavailable)
+        #expect(failure?.description.contains("append-only file") == true, "\(failure as Any)")
+        // Stopping waits for nothing either.
+        let waiting = Task { try await second.ping() }
+        await second.shutdown()
+        await #expect(throws: BufferError.self) { try await waiting.value }
+        await first.shutdown()
+    }
+
     @Test("a Redis that does not allow the rewrite is used all the same")
     func forbidden() async throws {
         let redis = try await RedisServer.start(appendfsync: .always, extra: ["--rename-command", "BGREWRITEAOF", ""])

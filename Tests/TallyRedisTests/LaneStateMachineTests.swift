@@ -72,6 +72,50 @@ import Testing
         #expect(state.answered() == .finish(.counted))
     }
 
+    @Test("where Redis must wait for its file, what it has not counted is given up, and nothing more is sent")
+    func mustWait() {
+        var state = self.connected()
+        _ = state.submit(now: self.now)
+        #expect(state.refused("TALLYSTALE this epoch is over") == .hello)
+        #expect(state.mustWait() == .finish(.notCounted))
+        #expect(!state.isConnected && !state.isReady)
+        #expect(state.greeted(epoch: Self.second, now: self.now) == .none)
+        #expect(state.isReady)
+    }
+
+    @Test("a wait says nothing of a batch whose answer was lost")
+    func mustWaitUncertain() {
+        var state = self.connected()
+        let sent = state.submit(now: self.now)
+        _ = state.connectionLost(now: self.now)
+        state.greeting()
+        #expect(state.mustWait() == .none)
+        #expect(state.greeted(epoch: Self.first, now: self.now) == sent)
+    }
+
+    @Test(
+        "what was refused and not sent again is given up with the connection, not sent when its callers are gone",
+        arguments: ["TALLYSTALE x", "TALLYGAP x", "NOSCRIPT x"])
+    func unsentAndLost(_ message: String) {
+        var state = self.connected()
+        _ = state.submit(now: self.now)
+        _ = state.refused(message)
+        #expect(state.connectionLost(now: self.now) == .finish(.notCounted))
+        state.greeting()
+        #expect(state.greeted(epoch: Self.second, now: self.now + .minutes(10)) == .none)
+    }
+
+    @Test(
+        "where the connection leads to a replica, nothing follows the batch that has found out",
+        arguments: ["READONLY You can't write against a read only replica.", "MASTERDOWN Link with MASTER is down"])
+    func replica(_ message: String) {
+        var state = self.connected()
+        _ = state.submit(now: self.now)
+        #expect(state.refused(message) == .reconnect)
+        #expect(!state.isReady)
+        #expect(state.connectionLost(now: self.now) == .finish(.notCounted))
+    }
+
     @Test(
         "a batch that is refused as stale after its answer was lost is given up",
         arguments: ["TALLYSTALE x", "TALLYGAP x"])

@@ -345,9 +345,17 @@ import Testing
             #expect(error.code == .ownedByAnother)
             #expect(error.description.contains("REDIS_KEY_PREFIX"))
         }
+        // What the message advises where the other one is gone for good: whoever comes then owns the prefix.
+        _ = try await redis.command(["HDEL", "{tally}:meta", "owner"])
+        let third = self.buffer(redis, owner: "embedded:3")
+        try await third.ping()
+        #expect(try await redis.command(["HGET", "{tally}:meta", "owner"]).text == "embedded:3")
+        let again = self.buffer(redis, owner: "embedded:1")
+        let refusal = await #expect(throws: BufferError.self) { try await again.ping() }
+        #expect(refusal?.code == .ownedByAnother)
         let elsewhere = self.buffer(redis, owner: "embedded:2", prefix: "other")
         try await elsewhere.ping()
-        for buffer in [first, second, elsewhere] { await buffer.shutdown() }
+        for buffer in [first, second, third, again, elsewhere] { await buffer.shutdown() }
     }
 
     @Test("no key without the prefix is touched")

@@ -41,6 +41,30 @@ extension EndToEnd {
             }
         }
 
+        @Test("while Redis writes a large file anew, under standing connections, counts go to the spool")
+        func rewriting() async throws {
+            let deployment = try await Deployment.start(.redis)
+            let redis = try #require(deployment.redis)
+            let tally = try await TallyProcess.start(deployment.settings(flush: Deployment.never))
+            #expect(try await self.track(tally).status == 200)
+            // A rewrite takes this long for each key, in microseconds, as one of many keys would.
+            for number in 0..<3 { try await redis.command(["SET", "other:\(number)", "1"]) }
+            try await redis.command(["CONFIG", "SET", "rdb-key-save-delay", "500000"])
+            // As if it had been promoted.
+            try await redis.command(["HSET", "{tally}:meta", "replid", "another"])
+            var counted: Int64 = 1
+            try await eventually("counts to be taken without Redis", log: { tally.log }) {
+                if try await self.track(tally).status == 200 { counted += 1 }
+                return tally.log.contains("counts go to the spool")
+            }
+            try await eventually("counts to go to Redis again", log: { tally.log }) {
+                if try await self.track(tally).status == 200 { counted += 1 }
+                return tally.log.contains("counts go to the buffer again")
+            }
+            try await deployment.flush(tally)
+            #expect(try await deployment.countedInStore(clients: ["acme"]) == [self.counter: counted])
+        }
+
         @Test("under traffic, with Redis killed again and again, every acknowledged count is there once")
         func underTraffic() async throws {
             let deployment = try await Deployment.start(.redisAndMongoDB)

@@ -18,6 +18,10 @@ if stored[4] and stored[4] ~= ARGV[3] then
 end
 local run_id, replid = identity()
 if stored[1] and stored[2] == run_id and stored[3] == replid then
+  if not stored[4] then
+    -- Taken from its owner by hand: the first that comes owns it now.
+    redis.call('HSET', meta, 'owner', ARGV[3])
+  end
   return {stored[1], 'kept', stored[6] or ''}
 end
 if stored[1] then
