@@ -13,7 +13,9 @@ import TallyCore
 ///
 /// Not Sendable: it lives on its loop.
 final class TrackLoop {
-    /// An answer to a request must come within this time (CONTRACT: 504 after 5 s).
+    /// What was sent to the buffer is answered within this time (CONTRACT: 504 after 5 s), and what was gathered is sent
+    /// within this time; so who comes while a batch is away that is answered just in time, and is sent then himself, may
+    /// wait for twice as long.
     static let answerWithin: TimeAmount = .seconds(5)
     /// Requests that may wait on one loop, sent or not. Each is some 100 bytes here and its connection's memory there:
     /// 16,384 of them with batches of at most 1,500 names of 259 bytes stay below 32 MB. Past it: 503.
