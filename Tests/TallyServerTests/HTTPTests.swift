@@ -158,6 +158,29 @@ extension EndToEnd {
             #expect(try await TestConnection.once(port: tally.port, .GET, path).status == 200)
         }
 
+        @Test("what cannot be understood has its answer after those to what came before")
+        func garbageInARow() async throws {
+            let (_, tally) = try await self.start()
+            let answers = try await TestConnection.rawExchange(
+                port: tally.port,
+                Array(
+                    ("GET /track?clientName=acme&testID=cta&variation=B HTTP/1.1\r\nHost: x\r\n\r\n"
+                        + "GET /get-metric?clientName=nobody HTTP/1.1\r\nHost: x\r\n\r\n" + "garbage\r\n\r\n").utf8),
+                halfClose: false)
+            let statuses = String(decoding: answers, as: UTF8.self).split(separator: "HTTP/1.1 ").map { $0.prefix(3) }
+            #expect(statuses == ["200", "404", "400"])
+        }
+
+        @Test("a caller who may not call, and asks before it sends a body, is told at once")
+        func expectation() async throws {
+            let (_, tally) = try await self.start(["TRACK_ALLOWED_IPS": "192.0.2.1"])
+            let answer = try await TestConnection.rawExchange(
+                port: tally.port,
+                Array(
+                    "POST /track HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n".utf8))
+            #expect(String(decoding: answer, as: UTF8.self).hasPrefix("HTTP/1.1 403 "))
+        }
+
         @Test("a body over 1 MiB is refused, whether its length is announced or not")
         func tooLarge() async throws {
             let (_, tally) = try await self.start()

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// The connections of one event loop. They are looked at four times a second, all in one task: 10,000 take less than a
+/// The connections of one event loop, and what they hold together. They are looked at four times a second, all in one task: 10,000 take less than a
 /// millisecond, and a request none.
 ///
 /// Not Sendable: it lives on its loop.
@@ -9,6 +9,10 @@ final class LoopConnections {
     /// How long the rest of a request is read and thrown away, so that its sender gets to read the answer.
     static let drainSeconds: UInt32 = 2
 
+    /// Bytes of bodies that have not come in whole, over all connections: 64 of the largest. Past it: 503.
+    static let maximumBodyBytes = 64 * TrackHandler.maximumBodyBytes
+
+    private var bodyBytes = 0
     /// Ticks since the start, from 1. At four a second they last for 34 years.
     private(set) var now: UInt32 = 1
     let limits: ConnectionWatch.Limits
@@ -36,6 +40,15 @@ final class LoopConnections {
         self.handlers.removeLast()
         if place < last { self.handlers[place].place = place }
     }
+
+    /// Takes room for a part of a body, until `forgetBody`. False: there is none.
+    func holdBody(_ bytes: Int) -> Bool {
+        guard self.bodyBytes + bytes <= Self.maximumBodyBytes else { return false }
+        self.bodyBytes += bytes
+        return true
+    }
+
+    func forgetBody(_ bytes: Int) { self.bodyBytes -= bytes }
 
     private func look() {
         self.now += 1

@@ -1,3 +1,4 @@
+import TallyAccess
 import TallyCore
 
 /// An answer to a request that failed, as `application/problem+json`.
@@ -114,6 +115,11 @@ extension Problem {
 
     static func notCounted(_ reason: String) -> Problem {
         Problem(status: 503, detail: "not counted: \(reason). It is safe to send this again", retryAfterSeconds: 1)
+    }
+
+    /// Nil where the caller is allowed.
+    static func forbidden(_ decision: AccessRule.Decision) -> Problem? {
+        decision.refusal.map { Problem(status: 403, detail: "\($0) (TRACK_ALLOWED_IPS)") }
     }
 
     static let overloaded = Problem(

@@ -14,8 +14,9 @@ extension TrackHandler {
 
     public func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard event is ChannelShouldQuiesceEvent else { return context.fireUserInboundEventTriggered(event) }
-        // From now on answers say that the connection closes. One that is idle stays a moment longer: a request may be
-        // on its way that its sender would otherwise never hear of.
+        // The last answer that is due says that the connection closes; a request that comes from now on has the last one.
+        // A connection that is idle stays a moment longer: a request may be on its way that its sender would otherwise
+        // never hear of.
         self.isQuiescing = true
         let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
         context.eventLoop.scheduleTask(in: Self.lastRequestWithin) {
@@ -36,10 +37,13 @@ extension TrackHandler {
         // What comes after the last request is no business of ours.
         if self.isEnding { return }
         // Nothing that follows on this connection can be understood, so this is its last answer.
+        let problem: Problem
         if let error = error as? HTTPParserError {
-            self.refuseUnread(error == .headerOverflow ? .headerTooLarge : .malformed("\(error)"), nil)
+            problem = error == .headerOverflow ? .headerTooLarge : .malformed("\(error)")
         } else {
-            self.refuseUnread(.malformed("it has more bytes than belong to it"), nil)
+            problem = .malformed("it has more bytes than belong to it")
         }
+        // What came before has its turn first.
+        if self.held.isEmpty { self.refuseUnread(problem, nil) } else { self.heldProblem = problem }
     }
 }

@@ -70,7 +70,8 @@ extension TrackHandler {
         case .good: break
         case .faulty(let reason):
             // Its target may be what is wrong with it, so it is not told to be one to /track.
-            self.refuseUnread(.malformed(reason), Incoming(head: head, requestID: requestID), path: "-")
+            let incoming = Incoming(head: head, requestID: requestID, decision: self.decide(head))
+            self.refuseUnread(.malformed(reason), incoming, path: "-")
             return true
         case .last: head.headers.replaceOrAdd(name: "Connection", value: "close")
         }
@@ -78,6 +79,7 @@ extension TrackHandler {
         var uri = head.uri
         guard uri.withUTF8({ RequestTarget.queryStart(UnsafeRawBufferPointer($0)) }) != nil else {
             guard self.requests.isEmpty else { return false }
+            if self.isQuiescing { head.headers.replaceOrAdd(name: "Connection", value: "close") }
             if !head.isKeepAlive { self.isEnding = true }
             self.isRouting = true
             self.reading = .routed
@@ -90,24 +92,26 @@ extension TrackHandler {
 
     /// Begins a request to /track.
     private func begin(_ head: HTTPRequestHead, _ requestID: String?, context: ChannelHandlerContext) {
+        let incoming = Incoming(head: head, requestID: requestID, decision: self.decide(head))
         if case .POST = head.method {
-            if let length = head.headers.first(name: "content-length").flatMap({ Int($0) }),
-                length > Self.maximumBodyBytes
-            {
-                self.refuseUnread(.tooLarge, Incoming(head: head, requestID: requestID))
-                return
-            }
+            let length = head.headers.first(name: "content-length").flatMap { Int($0) }
+            if let length, length > Self.maximumBodyBytes { return self.refuseUnread(.tooLarge, incoming) }
             if self.requests.isEmpty, head.headers.first(name: "expect")?.lowercased() == "100-continue" {
+                if let refusal = Problem.forbidden(incoming.decision) { return self.refuseUnread(refusal, incoming) }
                 context.writeAndFlush(
                     self.wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
             }
         }
-        self.reading = .tracked(Incoming(head: head, requestID: requestID))
+        self.reading = .tracked(incoming)
     }
 
     private func append(_ bytes: ByteBuffer, to incoming: inout Incoming) {
-        // Only POST has a body that means anything; what others send is read and thrown away.
-        if incoming.head.method == .POST {
+        // Only POST by those who may call has a body that means anything; others' is read and thrown away.
+        if incoming.head.method == .POST, incoming.decision.isAllowed {
+            guard self.connections.holdBody(bytes.readableBytes) else {
+                return self.refuseUnread(.overloaded, incoming)
+            }
+            self.heldBodyBytes += bytes.readableBytes
             var bytes = bytes
             if incoming.body?.writeBuffer(&bytes) == nil { incoming.body = bytes }
             if let size = incoming.body?.readableBytes, size > Self.maximumBodyBytes {
@@ -115,6 +119,14 @@ extension TrackHandler {
             }
         }
         self.reading = .tracked(incoming)
+    }
+
+    /// The body that was being read is complete, or is not wanted any more.
+    @inline(__always)
+    func forgetBody() {
+        guard self.heldBodyBytes > 0 else { return }
+        self.connections.forgetBody(self.heldBodyBytes)
+        self.heldBodyBytes = 0
     }
 
     /// The request to /track that is being read, if any.
@@ -132,6 +144,7 @@ extension TrackHandler {
             note: self.note(incoming?.head.method, path: incoming == nil ? "-" : path, incoming?.requestID, address))
         self.isEnding = true
         self.reading = .discarded
+        self.forgetBody()
         self.refuse(request, problem, address: address)
     }
 
@@ -148,6 +161,10 @@ extension TrackHandler {
         if self.hasPassedOn {
             self.hasPassedOn = false
             context.fireChannelReadComplete()
+        }
+        if self.held.isEmpty, !self.isRouting, let problem = self.heldProblem {
+            self.heldProblem = nil
+            if !self.isEnding { self.refuseUnread(problem, nil) }
         }
         self.readAgain(context: context)
         if let close = self.heldClose, self.requests.isEmpty, !self.isRouting {

@@ -7,21 +7,21 @@ import TallyCore
 /// What a request to /track says, who sends it, and what becomes of it.
 extension TrackHandler {
     func track(_ incoming: Incoming) {
+        // What is left of it is parsed at once, and gone when this ends.
+        self.forgetBody()
         let head = incoming.head
         let keepAlive = head.isKeepAlive && !self.isQuiescing
         if !keepAlive { self.isEnding = true }
-        let decision = self.decide(head)
+        let decision = incoming.decision
         let request = self.requests.append(
             keepAlive: keepAlive, isHTTP10: incoming.isHTTP10,
             note: self.note(head.method, path: "/track", incoming.requestID, decision.seen))
-        guard case .allowed(let address) = decision else {
-            let detail = decision.refusal.map { "\($0) (TRACK_ALLOWED_IPS)" } ?? "not allowed"
-            let problem = Problem(status: 403, detail: detail)
+        if let refusal = Problem.forbidden(decision) {
             guard head.method != .HEAD else {
-                self.logRefusal(request, problem, address: decision.seen)
-                return self.answer(request, .problemToHead(problem))
+                self.logRefusal(request, refusal, address: decision.seen)
+                return self.answer(request, .problemToHead(refusal))
             }
-            return self.refuse(request, problem, address: decision.seen)
+            return self.refuse(request, refusal, address: decision.seen)
         }
         switch head.method {
         case .GET, .POST: break
@@ -31,22 +31,22 @@ extension TrackHandler {
             let problem = Problem(
                 status: 405, detail: "/track takes GET and POST, not \(head.method.rawValue.prefix(32))",
                 allow: ResponseCache.methods)
-            return self.refuse(request, problem, address: address.description)
+            return self.refuse(request, problem, address: decision.seen)
         }
         do {
             let shape = try self.parse(incoming)
             switch self.loop.submit(shape, of: self.loop.parser, from: self, request: request) {
             case .waiting:
-                if self.loop.logsEachRequest { self.logTracked(shape, address: address, incoming.requestID) }
+                if self.loop.logsEachRequest { self.logTracked(shape, address: decision.seen, incoming.requestID) }
             case .overloaded:
                 self.loop.logRefusal(
-                    .overloaded, address: address.description, requestID: RequestID.sane(incoming.requestID))
+                    .overloaded, address: decision.seen, requestID: RequestID.sane(incoming.requestID))
                 self.answer(request, .overloaded)
             case .bufferAway:
-                self.refuse(request, .notCounted("the buffer cannot be reached"), address: address.description)
+                self.refuse(request, .notCounted("the buffer cannot be reached"), address: decision.seen)
             }
         } catch {
-            self.refuse(request, error, address: address.description)
+            self.refuse(request, error, address: decision.seen)
         }
     }
 
@@ -119,14 +119,14 @@ extension TrackHandler {
         return String(String.UnicodeScalarView(shown))
     }
 
-    private func decide(_ head: HTTPRequestHead) -> AccessRule.Decision {
+    func decide(_ head: HTTPRequestHead) -> AccessRule.Decision {
         if let decision = self.peerDecision { return decision }
         guard let peer = self.peer else { return .malformed(entry: "no address") }
         return self.access.decide(peer: peer, forwardedFor: head.headers["x-forwarded-for"])
     }
 
-    private func logTracked(_ shape: TrackShape, address: IPAddress, _ requestID: String?) {
-        var fields: [LogField: String] = [.address: address.description]
+    private func logTracked(_ shape: TrackShape, address: String, _ requestID: String?) {
+        var fields: [LogField: String] = [.address: address]
         fields[.requestID] = RequestID.sane(requestID)
         switch shape {
         case .single:

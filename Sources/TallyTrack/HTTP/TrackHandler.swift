@@ -35,6 +35,8 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     struct Incoming {
         let head: HTTPRequestHead
         let requestID: String?
+        /// Made on the head alone: whoever may not call does not fill the memory with a body.
+        let decision: AccessRule.Decision
         var body: ByteBuffer?
 
         var isHTTP10: Bool { self.head.version.major == 1 && self.head.version.minor == 0 }
@@ -48,11 +50,15 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private(set) var peerDecision: AccessRule.Decision?
 
     var reading = Reading.nothing
+    /// Of the request that is being read.
+    var heldBodyBytes = 0
     var requests = RequestQueue()
     /// The router has a request that it has not answered yet.
     var isRouting = false
     /// Parts of requests that must wait for the answers before them.
     var held: Deque<HTTPServerRequestPart> = []
+    /// What is wrong with the bytes behind them.
+    var heldProblem: Problem?
     var isReadHeld = false
     /// The caller reads what is written to it. While it does not, nothing is read from it either.
     var isWritable = true
@@ -105,6 +111,7 @@ public final class TrackHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func leave() {
+        self.forgetBody()
         guard let place = self.place else { return }
         self.place = nil
         self.connections.remove(at: place)

@@ -65,6 +65,38 @@ extension EndToEnd {
             }
         }
 
+        @Test("bodies that do not end fill no memory: those who may not call have none, all others so many")
+        func unfinishedBodies() async throws {
+            let length = 1_000_000
+            let head =
+                "POST /track HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: \(length)\r\n\r\n"
+            let bytes = Array(head.utf8) + [UInt8](repeating: UInt8(ascii: " "), count: length - 1)
+            for (allowed, atMost) in [("192.0.2.1", 24 << 20), ("127.0.0.1", 180 << 20)] {
+                let tally = try await TallyProcess.start([
+                    "TRACK_ALLOWED_IPS": allowed, "FLUSH_SCHEDULE": Deployment.never, "LOG_LEVEL": "error",
+                ])
+                let pid = try #require(tally.pid)
+                let before = try ProcessMemory.residentBytes(of: pid)
+                var connections: [ByteConnection] = []
+                for _ in 0..<400 {
+                    let connection = try await ByteConnection.connect(port: tally.port)
+                    // One that has its answer already takes no more.
+                    try? await connection.send(bytes)
+                    connections.append(connection)
+                }
+                let grown = try ProcessMemory.residentBytes(of: pid) - before
+                #expect(grown < atMost, "\(allowed): \(grown >> 20) MiB more")
+                for connection in connections { await connection.close() }
+                // What they held is free again.
+                try await eventually("a body to be taken", log: { tally.log }) {
+                    let answer = try await TestConnection.once(
+                        port: tally.port, .POST, "/track", headers: ["Content-Type": "application/json"],
+                        body: [UInt8](repeating: UInt8(ascii: " "), count: length))
+                    return answer.status == (allowed == "127.0.0.1" ? 400 : 403)
+                }
+            }
+        }
+
         @Test("what was read is not kept, where read after read ends in the middle of a field")
         func pipelinedFields() async throws {
             let tally = try await TallyProcess.start(["FLUSH_SCHEDULE": Deployment.never])
