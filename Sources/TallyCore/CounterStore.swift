@@ -6,9 +6,13 @@ public protocol CounterStore: Sendable {
     /// Adds a batch under its number, once: what has been applied of it already, by whomever, is not applied again.
     /// Returns when every document of it is durable, and then has recorded the batch as the last one of its epoch.
     /// To be called for the batches of an epoch in the order of their numbers.
-    /// - Parameter pace: how much of the machine it may take.
+    /// - Parameters:
+    ///   - pace: how much of the machine it may take.
+    ///   - oldest: the lowest number of its epoch that the buffer listed when the list was read in which the batch stands;
+    ///     nil where there was no list. A lower one that is not finished here comes no more: this store was put back to an
+    ///     older copy.
     /// - Throws: `StoreError`. The batch may then have been applied in part; apply it again.
-    func apply(_ batch: SealedBatch, pace: FlushPace) async throws
+    func apply(_ batch: SealedBatch, pace: FlushPace, oldest: Int64?) async throws
 
     /// Records that no batch of this epoch will ever come again, as far as the buffer knows; one that comes all the same,
     /// since the buffer was put back to an older copy and then forward again, is applied like any other.
@@ -55,8 +59,8 @@ public protocol CounterStore: Sendable {
 }
 
 extension CounterStore {
-    /// Applies a batch as fast as it goes.
-    public func apply(_ batch: SealedBatch) async throws { try await self.apply(batch, pace: .full) }
+    /// Applies a batch that comes from no list, as fast as it goes.
+    public func apply(_ batch: SealedBatch) async throws { try await self.apply(batch, pace: .full, oldest: nil) }
 
     public func deadLetters() async throws -> [DeadLetterQueue] { [] }
 

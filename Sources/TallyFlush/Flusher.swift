@@ -71,14 +71,14 @@ public struct Flusher: Sendable {
     ) async throws -> FlushReport {
         var report = FlushReport()
         try await buffer.seal()
-        var entries = try await buffer.pending()
+        var list = PendingList(try await buffer.pending())
         FailPoint.reach(.afterBarrier)
         var pace = FlushPace.full
         let longPace = FlushPace { [traffic] in !isUrgent && traffic?.isBusy == true ? .considerate : .full }
         var index = 0
         var timesGone: [BatchID: Int] = [:]
-        while index < entries.count {
-            let entry = entries[index]
+        while index < list.entries.count {
+            let entry = list.entries[index]
             index += 1
             switch entry {
             case .batch(let id):
@@ -89,9 +89,11 @@ public struct Flusher: Sendable {
                     // counts as finished. What is listed again, and is not there, is nothing that can be applied.
                     timesGone[id, default: 0] += 1
                     if timesGone[id] == 1 {
-                        entries = try await buffer.pending()
+                        list = PendingList(
+                            try await buffer.pending(), without: Set(timesGone.filter { $0.value > 1 }.keys))
                         index = 0
                     } else if timesGone[id] == 2 {
+                        list.giveUp(id)
                         self.logger.log(
                             .batchGone, "a batch that waits for the flush is not there; the flush goes on without it",
                             [.batch: "\(id)", .buffer: buffer.kind])
@@ -99,7 +101,7 @@ public struct Flusher: Sendable {
                     continue
                 }
                 if report.counters + batch.counters > Self.countersAtFullPace { pace = longPace }
-                try await self.store.apply(batch, pace: pace)
+                try await self.store.apply(batch, pace: pace, oldest: list.oldest[id.epoch])
                 report.add(batch)
                 self.logger.log(
                     .batchApplied, "batch applied",
@@ -110,7 +112,7 @@ public struct Flusher: Sendable {
             FailPoint.reach(.beforeAcknowledge)
             try await buffer.acknowledge(entry, pace: pace)
             FailPoint.reach(.afterAcknowledge)
-            progress(FlushProgress(buffer: buffer.kind, done: index, of: entries.count, report: report))
+            progress(FlushProgress(buffer: buffer.kind, done: index, of: list.entries.count, report: report))
         }
         return report
     }

@@ -43,7 +43,8 @@ public final class MongoStore: CounterStore {
     /// asked later throws.
     public func shutdown() async { await self.driver.shutdown() }
 
-    public func apply(_ batch: SealedBatch, pace: FlushPace) async throws {
+    /// What a document has it knows by itself, so a batch that is applied in part keeps none behind it waiting.
+    public func apply(_ batch: SealedBatch, pace: FlushPace, oldest: Int64?) async throws {
         guard let epoch = try await self.epochs.begin(batch) else { return }
         let record = epoch.record
         if batch.id.number > record.lastNumber + 1 {

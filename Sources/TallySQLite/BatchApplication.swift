@@ -22,32 +22,61 @@ enum BatchApplication {
         }
     }
 
-    /// Returns true when the whole batch is applied, be it by this call or before.
-    static func applyChunk(of batch: SealedBatch, size: ChunkSize, _ db: Database) throws -> Bool {
+    /// What came of one call.
+    struct Outcome: Sendable {
+        /// The whole batch is applied, be it by this call or before.
+        let isFinished: Bool
+        /// Set by the call that begins a batch to which others are missing.
+        var gap: Gap?
+    }
+
+    /// Numbers between a batch and the one that was finished before it.
+    struct Gap: Sendable {
+        let lastNumber: Int64
+        /// The one of them that was applied in part; 0 for none.
+        let partialNumber: Int64
+    }
+
+    /// A batch that is applied in part keeps those behind it waiting, since whoever passes it over loses the rest of it:
+    /// it may be gone from its buffer for a moment only. It is given up where the buffer's list began behind it; then this
+    /// store is older than the buffer.
+    ///
+    /// A batch that comes before the one that is applied in part (a store and a buffer that were put back one after the
+    /// other) is applied at once whatever its size, since a second mark has no place.
+    /// - Parameter oldest: see `CounterStore.apply`.
+    static func applyChunk(
+        of batch: SealedBatch, oldest: Int64?, size: ChunkSize, _ db: Database
+    ) throws -> Outcome {
         let progress = try Progress.load(batch, db)
-        guard batch.id.number > progress.lastNumber else { return true }
-        guard progress.partialNumber == 0 || progress.partialNumber == batch.id.number else {
+        let (number, partial) = (batch.id.number, progress.partialNumber)
+        guard number > progress.lastNumber else { return Outcome(isFinished: true) }
+        guard partial == 0 || partial >= number || partial < oldest ?? 0 else {
             throw StoreError(
                 .refused,
-                "batch \(batch.id) came while number \(progress.partialNumber) of its epoch is applied in part only; "
+                "batch \(batch.id) came while number \(partial) of its epoch is applied in part only; "
                     + "flush that one first")
         }
 
-        let documents = self.documents(of: batch, after: progress.applied)
+        let gap =
+            partial == number || number == progress.lastNumber + 1
+            ? nil : Gap(lastNumber: progress.lastNumber, partialNumber: partial < number ? partial : 0)
+        let documents = self.documents(of: batch, after: partial == number ? progress.applied : nil)
         let counting = try DocumentCounting(batch, db)
         var end = documents.startIndex
         var counters = 0
-        while end < documents.endIndex, end - documents.startIndex < size.documents, counters < size.counters {
+        while end < documents.endIndex,
+            partial > number || end - documents.startIndex < size.documents && counters < size.counters
+        {
             try counting.add(documents[end])
             counters += documents[end].counts.count
             end += 1
         }
         if end == documents.endIndex {
             try Progress.finish(batch, db)
-            return true
+            return Outcome(isFinished: true, gap: gap)
         }
         try Progress.record(batch, applied: documents[end - 1], db)
-        return false
+        return Outcome(isFinished: false, gap: gap)
     }
 
     /// What `applyChunk` stands on: looked at once for each batch, since it takes longer than a chunk.
@@ -118,13 +147,16 @@ private struct Progress {
         try statement.run()
     }
 
+    /// Takes away the mark of the batch that is applied in part, unless that one comes later.
     static func finish(_ batch: SealedBatch, _ db: Database) throws {
         let statement = try SQLStatement(
             db,
             """
-            UPDATE store_epochs SET last_number = ?, total = total + ?, buffer = ?,
-                partial_number = 0, partial_client = NULL, partial_test = NULL
-            WHERE epoch = ?
+            UPDATE store_epochs SET last_number = ?1, total = total + ?2, buffer = ?3,
+                partial_number = iif(partial_number > ?1, partial_number, 0),
+                partial_client = iif(partial_number > ?1, partial_client, NULL),
+                partial_test = iif(partial_number > ?1, partial_test, NULL)
+            WHERE epoch = ?4
             """)
         statement.bind(1, batch.id.number)
         statement.bind(2, batch.total)

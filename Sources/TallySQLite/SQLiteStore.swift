@@ -1,4 +1,5 @@
 import GRDB
+public import Logging
 public import TallyCore
 
 /// The store in the embedded file.
@@ -6,19 +7,24 @@ public final class SQLiteStore: CounterStore {
     public let kind = "embedded"
 
     private let database: EmbeddedDatabase
+    private let logger: Logger
     private let clock: @Sendable () -> Int64
     /// Set by tests alone; else the pace decides.
     private let chunk: BatchApplication.ChunkSize?
 
     /// - Parameter clock: seconds since 1970, UTC.
     public convenience init(
-        database: EmbeddedDatabase, clock: @escaping @Sendable () -> Int64 = Timestamp.now
+        database: EmbeddedDatabase, logger: Logger, clock: @escaping @Sendable () -> Int64 = Timestamp.now
     ) {
-        self.init(database: database, clock: clock, chunk: nil)
+        self.init(database: database, logger: logger, clock: clock, chunk: nil)
     }
 
-    init(database: EmbeddedDatabase, clock: @escaping @Sendable () -> Int64, chunk: BatchApplication.ChunkSize?) {
+    init(
+        database: EmbeddedDatabase, logger: Logger, clock: @escaping @Sendable () -> Int64,
+        chunk: BatchApplication.ChunkSize?
+    ) {
         self.database = database
+        self.logger = logger
         self.clock = clock
         self.chunk = chunk
     }
@@ -28,20 +34,35 @@ public final class SQLiteStore: CounterStore {
 
     /// Applies the batch in several transactions, so that counts that go into the same file need not wait long; each
     /// records how far it came, and the next goes on there, whoever runs it.
-    public func apply(_ batch: SealedBatch, pace: FlushPace) async throws {
+    public func apply(_ batch: SealedBatch, pace: FlushPace, oldest: Int64?) async throws {
         try BatchApplication.checkOrder(of: batch)
-        while try await !self.applyChunk(of: batch, pace: pace) {
+        while try await !self.applyChunk(of: batch, pace: pace, oldest: oldest) {
             FailPoint.reach(.midBulk)
             await self.database.pause(pace)
         }
     }
 
     /// Returns true when the batch is finished.
-    func applyChunk(of batch: SealedBatch, pace: FlushPace = .full) async throws -> Bool {
+    func applyChunk(of batch: SealedBatch, pace: FlushPace = .full, oldest: Int64? = nil) async throws -> Bool {
         let chunk = self.chunk ?? BatchApplication.ChunkSize(pace.gait)
-        return try await self.write("applying a batch") { db in
-            try BatchApplication.applyChunk(of: batch, size: chunk, db)
+        let outcome = try await self.write("applying a batch") { db in
+            try BatchApplication.applyChunk(of: batch, oldest: oldest, size: chunk, db)
         }
+        if let gap = outcome.gap { self.report(gap, before: batch.id) }
+        return outcome.isFinished
+    }
+
+    private func report(_ gap: BatchApplication.Gap, before batch: BatchID) {
+        let partial =
+            gap.partialNumber == 0
+            ? "" : " (of number \(gap.partialNumber) a part is there; the rest is gone from the buffer)"
+        self.logger.log(
+            .batchesMissing,
+            "batches of this epoch are missing from the store, and their counts\(partial): was it restored from a backup?",
+            [
+                .epoch: batch.epoch.description, .lastApplied: String(gap.lastNumber),
+                .applying: String(batch.number),
+            ])
     }
 
     public func close(_ epoch: Epoch) async throws {

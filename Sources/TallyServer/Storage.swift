@@ -51,7 +51,7 @@ public struct Storage: Sendable {
             store = mongo
             owner = "mongodb"
         } else if let database {
-            store = SQLiteStore(database: database)
+            store = SQLiteStore(database: database, logger: logger)
             owner = "embedded:\(database.storeID)"
         } else {
             preconditionFailure("without MongoDB there is a file")

@@ -19,7 +19,7 @@ struct ImporterTests {
         self.folder = try TemporaryDirectory("import")
         self.path = self.folder.url.appendingPathComponent("file.csv").path
         self.database = try EmbeddedDatabase(directory: self.folder.url.appendingPathComponent("data").path)
-        self.store = SQLiteStore(database: self.database)
+        self.store = SQLiteStore(database: self.database, logger: .silent)
         self.importer = Importer(store: self.store, now: { 1_795_341_600 })
     }
 

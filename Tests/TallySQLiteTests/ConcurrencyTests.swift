@@ -1,6 +1,7 @@
 import GRDB
 import NIOPosix
 import TallyCore
+import TallyTestSupport
 import Testing
 
 @testable import TallySQLite
@@ -40,7 +41,8 @@ struct ConcurrencyTests {
         let clock = TestClock()
         let buffer = SQLiteBuffer(
             database: database, kind: "embedded", startsNewEpoch: false, clock: clock.read, maximumFieldsPerBatch: 15)
-        let store = SQLiteStore(database: database, clock: clock.read, chunk: .init(documents: 2, counters: 100))
+        let store = SQLiteStore(
+            database: database, logger: .silent, clock: clock.read, chunk: .init(documents: 2, counters: 100))
         let isDone = Shared(false)
         let counted = try await withThrowingTaskGroup(of: Int64.self) { tasks in
             tasks.addTask {
@@ -82,7 +84,7 @@ struct ConcurrencyTests {
                         database: try EmbeddedDatabase(directory: path), kind: "embedded",
                         startsNewEpoch: startsNewEpoch)
                     let store = SQLiteStore(
-                        database: try EmbeddedDatabase(directory: storePath), clock: { 0 },
+                        database: try EmbeddedDatabase(directory: storePath), logger: .silent, clock: { 0 },
                         chunk: .init(documents: 1, counters: 100))
                     async let sum = Self.traffic(TestLane.on(buffer), seed: UInt64(process))
                     for _ in 0..<15 { try await buffer.flush(to: store) }
@@ -93,7 +95,7 @@ struct ConcurrencyTests {
         }
         let buffer = SQLiteBuffer(
             database: try EmbeddedDatabase(directory: path), kind: "embedded", startsNewEpoch: startsNewEpoch)
-        let store = SQLiteStore(database: try EmbeddedDatabase(directory: storePath))
+        let store = SQLiteStore(database: try EmbeddedDatabase(directory: storePath), logger: .silent)
         try await buffer.flush(to: store)
         #expect(try await store.total() == counted)
     }

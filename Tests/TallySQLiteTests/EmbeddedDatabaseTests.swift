@@ -2,6 +2,7 @@
 import Foundation
 import GRDB
 import TallyCore
+import TallyTestSupport
 import Testing
 
 @testable import TallySQLite
@@ -104,7 +105,7 @@ struct EmbeddedDatabaseTests {
         #expect(try await lane.send(CountBatch(Hit())).notCounted?.code == .unavailable)
         await #expect(throws: BufferError.self) { try await buffer.seal() }
         await #expect(throws: BufferError.self) { try await buffer.ping() }
-        await #expect(throws: StoreError.self) { try await SQLiteStore(database: database).ping() }
+        await #expect(throws: StoreError.self) { try await SQLiteStore(database: database, logger: .silent).ping() }
     }
 
     @Test(

@@ -1,4 +1,5 @@
 import TallyCore
+import TallyTestSupport
 import Testing
 
 @testable import TallySQLite
@@ -87,7 +88,7 @@ struct EpochTests {
         var random = SeededGenerator(state: seed)
         let storeDirectory = TemporaryDirectory()
         let store = SQLiteStore(
-            database: try EmbeddedDatabase(directory: storeDirectory.path), clock: { 0 },
+            database: try EmbeddedDatabase(directory: storeDirectory.path), logger: .silent, clock: { 0 },
             chunk: .init(documents: 3, counters: 1_000))
 
         // Every count has a counter of its own, so that each must end as 1.

@@ -3,9 +3,10 @@ import NIOCore
 import Synchronization
 import TallyCore
 import TallyFlush
-import TallySQLite
 import TallyTestSupport
 import Testing
+
+@testable import TallySQLite
 
 /// A buffer that is put back to an older copy while a flush is on its way, and forward again before it ends: for the
 /// time of one look a batch is not there.
@@ -56,7 +57,7 @@ struct FlusherTests {
         let database = try EmbeddedDatabase(directory: self.directory.path)
         self.buffer = SQLiteBuffer(
             database: database, kind: "embedded", startsNewEpoch: false, clock: self.clock.read)
-        self.store = SQLiteStore(database: database)
+        self.store = SQLiteStore(database: database, logger: .silent)
     }
 
     /// Four batches that wait.
@@ -92,5 +93,30 @@ struct FlusherTests {
         let told = log.lines.filter { $0.metadata["event"] == "batch_gone" }
         #expect(told.compactMap { $0.metadata["batch"].map { "\($0)" } } == batches[1...2].map { "\($0)" })
         #expect(told.allSatisfy { $0.level == .warning })
+    }
+
+    @Test(
+        "a store that was put back into the middle of a batch does not wait for it where the buffer has it no more",
+        arguments: [false, true])
+    func storeWentBack(isListed: Bool) async throws {
+        let batches = try await self.batches()
+        let log = LogRecorder()
+        let directory = TemporaryDirectory()
+        let database = try EmbeddedDatabase(directory: directory.path)
+        let store = SQLiteStore(database: database, logger: log.logger)
+        try await database.pool.write { db in
+            try db.execute(
+                sql: "INSERT INTO store_epochs VALUES (?, 'embedded', 0, 0, 1, 'a', 'a', NULL)",
+                arguments: [batches[0].epoch.description])
+        }
+        // Gone from the list, or listed and never there.
+        if !isListed { try await self.buffer.acknowledge(.batch(batches[0])) }
+        let buffer = GoingBackAndForward(self.buffer, hiding: [batches[0]], for: .max)
+        let flusher = Flusher(buffers: [buffer], store: store, logger: log.logger, now: self.clock.read)
+        let report = try await flusher.flush(isUrgent: true)
+        #expect(report.total == 1_110)
+        #expect(try await store.total() == 1_110)
+        let told = log.lines.filter { $0.metadata["event"] == "batches_missing" }
+        #expect(told.map { $0.metadata["applying"] } == ["2"])
     }
 }

@@ -1,6 +1,7 @@
 import GRDB
 import NIOPosix
 import TallyCore
+import TallyTestSupport
 import Testing
 
 @testable import TallySQLite
@@ -63,7 +64,7 @@ struct SQLiteBufferTests {
             if position == 2 { hit.test = Name("t\(index % 2)") }
             #expect(try await lane.send(CountBatch(hit)).isAllCounted)
         }
-        let store = SQLiteStore(database: self.database)
+        let store = SQLiteStore(database: self.database, logger: .silent)
         try await self.buffer.flush(to: store)
         let counters = try await store.counters()
         #expect(counters.count == namesThatHurt.count)
@@ -187,7 +188,7 @@ struct SQLiteBufferTests {
         let lane = try await TestLane.on(self.buffer)
         _ = try await lane.send(CountBatch(Hit()))
         try await self.buffer.seal()
-        let store = SQLiteStore(database: self.database)
+        let store = SQLiteStore(database: self.database, logger: .silent)
         try await store.apply(try #require(try await self.buffer.batches().first))
         _ = try await lane.send(CountBatch(Hit(count: 5)))
         try await self.buffer.seal()

@@ -1,5 +1,6 @@
 import GRDB
 import TallyCore
+import TallyTestSupport
 import Testing
 
 @testable import TallySQLite
@@ -14,7 +15,7 @@ struct SQLiteStoreTests {
     init() throws {
         self.database = try EmbeddedDatabase(directory: self.directory.path)
         self.store = SQLiteStore(
-            database: self.database, clock: { 99 }, chunk: .init(documents: 3, counters: 1_000))
+            database: self.database, logger: .silent, clock: { 99 }, chunk: .init(documents: 3, counters: 1_000))
     }
 
     private func batch(
@@ -115,7 +116,7 @@ struct SQLiteStoreTests {
         #expect(try await self.store.total() == Int64(chunks * 3 * 2))
         #expect(try await self.store.ledger().map(\.lastNumber) == (chunks == 0 ? [] : [0]))
         // As after a crash: with another connection, and chunks of another size.
-        let reopened = SQLiteStore(database: try EmbeddedDatabase(directory: self.directory.path))
+        let reopened = SQLiteStore(database: try EmbeddedDatabase(directory: self.directory.path), logger: .silent)
         for _ in 0..<2 { try await reopened.apply(batch) }
         #expect(try await self.store.total() == 20)
         #expect(
@@ -134,7 +135,7 @@ struct SQLiteStoreTests {
     func concurrently() async throws {
         let others = try (0..<3).map { _ in
             SQLiteStore(
-                database: try EmbeddedDatabase(directory: self.directory.path), clock: { 0 },
+                database: try EmbeddedDatabase(directory: self.directory.path), logger: .silent, clock: { 0 },
                 chunk: .init(documents: 2, counters: 1_000))
         }
         try await withThrowingTaskGroup { group in
@@ -164,6 +165,58 @@ struct SQLiteStoreTests {
                 self.batch(1, epoch: Epoch(8), documents: self.documents(1) + self.documents(1)))
         }
         #expect(try await self.store.total() == 6)
+    }
+
+    @Test("gives a half applied batch up where the buffer's list began behind it, and says what is missing")
+    func halfAppliedAndGone() async throws {
+        let log = LogRecorder()
+        let store = SQLiteStore(
+            database: self.database, logger: log.logger, clock: { 99 }, chunk: .init(documents: 3, counters: 1_000))
+        for number in 1...2 { try await store.apply(self.batch(Int64(number), documents: self.documents(1))) }
+        _ = try await store.applyChunk(of: self.batch(3, documents: self.documents(10)), oldest: 3)
+        #expect(log.lines.isEmpty)
+        // A list that is older, or one in which it stands.
+        for oldest in [nil, 1, 3] as [Int64?] {
+            await #expect(throws: StoreError.self) {
+                try await store.apply(self.batch(9, documents: self.documents(10)), pace: .full, oldest: oldest)
+            }
+        }
+        #expect(log.lines.isEmpty)
+        for _ in 1...2 {
+            try await store.apply(self.batch(9, documents: self.documents(10)), pace: .full, oldest: 9)
+        }
+        #expect(try await store.total() == 2 * 2 + 3 * 2 + 10 * 2)
+        #expect(try await store.ledger().map(\.lastNumber) == [9])
+        let told = try #require(log.texts.first)
+        #expect(log.lines.count == 1 && told.hasPrefix("warning") && told.contains("missing from the store"))
+        #expect(told.contains("applying=9 ") && told.contains("last_applied=2") && told.contains("of number 3 a part"))
+    }
+
+    @Test("counts what comes before a batch that is half applied, and then the rest of that")
+    func beforeHalfApplied() async throws {
+        try await self.store.apply(self.batch(1, documents: self.documents(1)))
+        _ = try await self.store.applyChunk(of: self.batch(4, documents: self.documents(10)), oldest: 4)
+        for _ in 1...2 {
+            for number in 2...4 as ClosedRange<Int64> {
+                try await self.store.apply(self.batch(number, documents: self.documents(10)), pace: .full, oldest: 2)
+            }
+        }
+        #expect(try await self.store.total() == 2 + 3 * 20)
+        #expect(try await self.store.ledger().map(\.lastNumber) == [4])
+        #expect(try await self.store.ledger().map(\.total) == [2 + 3 * 20])
+    }
+
+    @Test("says which numbers it never saw, and counts what comes after them")
+    func gap() async throws {
+        let log = LogRecorder()
+        let store = SQLiteStore(database: self.database, logger: log.logger)
+        for number in [1, 2] as [Int64] { try await store.apply(self.batch(number, documents: self.documents(1))) }
+        #expect(log.lines.isEmpty)
+        try await store.apply(self.batch(5, documents: self.documents(1)))
+        try await store.apply(self.batch(6, documents: self.documents(1)))
+        #expect(log.lines.map { $0.metadata["event"] } == ["batches_missing"])
+        #expect(log.texts.allSatisfy { $0.contains("last_applied=2") && $0.contains("applying=5 ") })
+        #expect(try await store.total() == 8)
     }
 
     @Test("remembers a closed epoch's numbers, so that an old copy's batches are still no news")

@@ -175,7 +175,7 @@ extension EndToEnd {
             let auditing = Auditing(
                 auditor: Auditor(
                     buffers: [SQLiteBuffer(database: database, kind: "embedded", startsNewEpoch: false)],
-                    store: SQLiteStore(database: database), now: { 7 }),
+                    store: SQLiteStore(database: database, logger: .silent), now: { 7 }),
                 meter: AuditMeter(registry))
             #expect(try await auditing.run() == nil)
             #expect(registry.exposition().contains("\ntally_audit_balanced 1\n"))

@@ -91,6 +91,56 @@ extension EndToEnd {
         }
 
         @Test(
+            "an embedded store that is put back into the middle of a flush from Redis says what is missing and goes on")
+        func midFlush() async throws {
+            let deployment = try await Deployment.start(.redis)
+            let tally = try await TallyProcess.start(deployment.settings(flush: Deployment.never))
+            let copy = deployment.folder.url.appendingPathComponent("copy.sqlite").path
+            let tests = 150
+            // One batch, of more documents than are applied at once.
+            func count() async throws {
+                let items = (0..<tests).map { #"{"clientName":"acme","testID":"t\#($0)","variation":"A"}"# }
+                let response = try await TestConnection.once(
+                    port: tally.port, .POST, "/track", headers: ["content-type": "application/json"],
+                    body: Array("[\(items.joined(separator: ","))]".utf8))
+                #expect(response.status == 200)
+            }
+            try await count()
+            try await deployment.flush(tally)
+            try await count()
+            try await tally.run(["flush"], dyingAt: .midBulk, passing: 1)
+            try await deployment.forgetFlushLock()
+            #expect(try await tally.run(["backup", copy]).exit == .code(0))
+            for _ in 0..<2 {
+                try await deployment.flush(tally)
+                try await count()
+            }
+            try await deployment.flush(tally)
+
+            try await tally.kill()
+            #expect(try await tally.run(["restore", copy, "--force"]).exit == .code(0))
+            try await tally.restart()
+            try await count()
+            let (exit, output) = try await tally.run(["flush"])
+            #expect(exit == .code(0) && output.contains("missing from the store"), "\(output)")
+            #expect(output.contains("last_applied=1") && output.contains("applying=5"), "\(output)")
+            #expect(output.contains("of number 2 a part is there"), "\(output)")
+            // What comes later is no news, and counted.
+            try await count()
+            let (again, more) = try await tally.run(["flush"])
+            #expect(again == .code(0) && !more.contains("missing from the store"), "\(more)")
+            let stored = try await deployment.countedInStore(clients: ["acme"])
+            #expect(stored.count == tests)
+            #expect(stored.values.allSatisfy { $0 == 3 || $0 == 4 })
+
+            // Batches 2 to 4 are gone; the part of the second that is there is in no total.
+            let audit = try await tally.run(["audit"])
+            #expect(audit.exit == .code(1), "\(audit)")
+            #expect(audit.output.contains("900 accepted, but 450 persisted"), "\(audit.output)")
+            #expect(audit.output.contains("450 too few"), "\(audit.output)")
+        }
+
+        @Test(
             "a file that a service holds, that is there, that is damaged or another program's is not replaced or used")
         func refusals() async throws {
             let deployment = try await Deployment.start(.embedded)

@@ -22,7 +22,7 @@ final class ModelStore: CounterStore, @unchecked Sendable {
         self.broken = world.broken
     }
 
-    func apply(_ batch: SealedBatch, pace: FlushPace) async throws {
+    func apply(_ batch: SealedBatch, pace: FlushPace, oldest: Int64?) async throws {
         guard let (epoch, entry, horizon) = try await self.begin(batch) else { return }
         let update = CountUpdate(
             batch: BatchID(epoch: epoch, number: batch.id.number), ordinal: entry.ordinal, horizon: horizon,
