@@ -111,11 +111,13 @@ struct SeenIDs {
     private mutating func openSlice() throws -> Int64 {
         if let slice { return slice }
         let length = max(1, self.windowSeconds / Int64(EventIDBounds.slicesInWindow))
-        let newest = try SQLStatement(self.db, "SELECT slice, begun_at FROM seen_slices ORDER BY slice DESC LIMIT 1")
-            .first { (slice: $0.integer(0), begunAt: $0.integer(1)) }
-        // A newest slice that began long before, or that a clock which was put back has left in the future.
+        let newest = try SQLStatement(
+            self.db, "SELECT slice, begun_at, remembered_until FROM seen_slices ORDER BY slice DESC LIMIT 1"
+        ).first { (slice: $0.integer(0), begunAt: $0.integer(1), rememberedUntil: $0.integer(2)) }
+        // Not one that began long before, or that a clock which was put back has left in the future; nor one that is over
+        // (of a window that was shorter), in which an ID that is new by now may still lie.
         let slice: Int64
-        if let newest, abs(self.now - newest.begunAt) < length {
+        if let newest, abs(self.now - newest.begunAt) < length, newest.rememberedUntil >= self.now {
             slice = newest.slice
         } else {
             slice = (newest?.slice ?? 0) + 1

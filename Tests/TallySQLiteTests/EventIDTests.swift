@@ -81,6 +81,17 @@ struct EventIDTests {
         #expect(try await longer.send(CountBatch(Hit(id: "x"))).verdicts == Verdicts(duplicates: [0]))
     }
 
+    @Test("that are forgotten are counted again, also where the window was made longer while nothing came")
+    func longerWindowAfterAPause() async throws {
+        #expect(try await TestLane.on(self.buffer(window: 60)).send(CountBatch(Hit(id: "x"))).isAllCounted)
+        self.clock.now += 70
+        let buffer = self.buffer(window: 600)
+        let lane = try await TestLane.on(buffer)
+        #expect(try await lane.send(CountBatch(Hit(id: "x"), Hit(id: "y"))).isAllCounted)
+        #expect(try await lane.send(CountBatch(Hit(id: "x"), Hit(id: "y"))).verdicts == Verdicts(duplicates: [0, 1]))
+        #expect(try await buffer.ledger().live == 3)
+    }
+
     @Test("beyond the bound are refused with their unit; those that are known still are duplicates")
     func bound() async throws {
         let buffer = self.buffer(maximum: 3)
