@@ -19,17 +19,23 @@ enum PendingBatches {
     }
 
     /// The primary key of `counts` gives the order that a sealed batch promises.
+    /// - Throws: `BufferError` where the counts are not those that were sealed, else SQLite's error.
     static func read(_ id: BatchID, buffer: String, _ db: Database) throws -> SealedBatch? {
         let find = try SQLStatement(
-            db, "SELECT position, hour, sealed_at FROM batches WHERE epoch = ? AND number = ? AND kind = 'batch'")
+            db, "SELECT position, hour, sealed_at, total FROM batches WHERE epoch = ? AND number = ? AND kind = 'batch'"
+        )
         find.bind(1, id.epoch.description)
         find.bind(2, id.number)
-        guard let batch = try find.first({ (position: $0.integer(0), hour: $0.integer(1), sealedAt: $0.integer(2)) })
+        guard
+            let batch = try find.first({
+                (position: $0.integer(0), hour: $0.integer(1), sealedAt: $0.integer(2), total: $0.integer(3))
+            })
         else { return nil }
 
         var documents: [DocumentCounts] = []
         var counts: [DocumentCounts.Count] = []
         var current: (client: Name, test: Name)?
+        var total: Int64 = 0
         let select = try SQLStatement(
             db,
             """
@@ -45,6 +51,13 @@ enum PendingBatches {
             }
             current = (client, test)
             counts.append(.init(variation: row.name(2), event: row.name(3), count: row.integer(4)))
+            total &+= row.integer(4)
+        }
+        guard total == batch.total else {
+            throw BufferError(
+                .malformed,
+                "batch \(id) of the embedded buffer cannot be read: its counts add up to \(total), and \(batch.total) were "
+                    + "sealed. It is kept, and what is behind it waits; put a copy of the file back (tally restore)")
         }
         if let document = current {
             documents.append(DocumentCounts(client: document.client, test: document.test, counts: counts))

@@ -297,4 +297,17 @@ struct SQLiteBufferTests {
         }
         #expect(try await outcomes.futureResult.get() == [true])
     }
+
+    @Test("does not give out a batch whose counts are not those that were sealed")
+    func damaged() async throws {
+        let lane = try await TestLane.on(self.buffer)
+        #expect(try await lane.send(CountBatch(Hit(count: 5), Hit(test: "other", count: 6))).isAllCounted)
+        try await self.buffer.seal()
+        let id = try #require(try await self.buffer.batches().first?.id)
+        try await self.database.pool.write { try $0.execute(sql: "DELETE FROM counts WHERE test = 'other'") }
+        let error = await #expect(throws: BufferError.self) { try await self.buffer.read(id) }
+        #expect(error?.code == .malformed)
+        #expect(error?.description.contains("add up to 5, and 11 were sealed") == true, "\(error as Any)")
+        #expect(try await self.buffer.pending() == [.batch(id)])
+    }
 }
