@@ -35,6 +35,7 @@ final class CountWriter: Sendable {
                     switch outcome {
                     case .success: deliver(.counted(verdicts.value))
                     case .failure(let failure):
+                        // The commit may have failed after this member had run well.
                         self.names.withLock { $0.forget() }
                         let error = BufferError("counting", failure)
                         deliver(failure.mayBeKept ? .unknown(error) : .notCounted(error))
@@ -44,14 +45,20 @@ final class CountWriter: Sendable {
 
     private func count(_ batch: ParsedBatch, _ db: Database) throws -> Verdicts {
         try self.names.withLock { names in
-            try self.transactions.run(db) { state, now in
-                try self.room?.check(state, db)
-                guard state.hasRoom(for: batch.sum) else { throw ParsedBatch.tooLarge }
-                try state.prepareToCount(db, now: now, maximumFields: self.maximumFieldsPerBatch)
-                var seen = batch.source.hasIDs ? try SeenIDs(db, bounds: self.eventIDs, now: now) : nil
-                let verdicts = try BatchCounting(db).count(batch, state: &state, names: &names, seen: &seen)
-                try seen?.finish()
-                return verdicts
+            do {
+                return try self.transactions.run(db) { state, now in
+                    try self.room?.check(state, db)
+                    guard state.hasRoom(for: batch.sum) else { throw ParsedBatch.tooLarge }
+                    try state.prepareToCount(db, now: now, maximumFields: self.maximumFieldsPerBatch)
+                    var seen = batch.source.hasIDs ? try SeenIDs(db, bounds: self.eventIDs, now: now) : nil
+                    let verdicts = try BatchCounting(db).count(batch, state: &state, names: &names, seen: &seen)
+                    try seen?.finish()
+                    return verdicts
+                }
+            } catch {
+                // Now, since other members of the same transaction go on without it.
+                names.forget()
+                throw error
             }
         }
     }

@@ -4,7 +4,8 @@ import TallyCore
 /// Enforces the bounds on names: which were ever counted is recorded in the same transaction as the counts.
 ///
 /// In front of the tables stands a cache of whole counters that are recorded. Names are only ever added, by whatever
-/// process, so what is in it stays true, but for a transaction that is rolled back: then it is to be emptied.
+/// process, so what is in it stays true, but for what is rolled back, be it a member or a whole transaction: then it is to
+/// be emptied, before anybody else counts.
 struct KnownNames: Sendable {
     /// How many counters the cache holds, 259 bytes each at most. Full, it is emptied and fills again.
     static let maximumCachedCounters = 100_000
@@ -40,7 +41,7 @@ struct KnownNames: Sendable {
         return nil
     }
 
-    /// Forgets what was learnt in a transaction that is not kept.
+    /// Forgets what was learnt from what is not kept.
     mutating func forget() { self.cache.removeAll(keepingCapacity: true) }
 
     private func record(

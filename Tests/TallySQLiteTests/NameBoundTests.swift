@@ -1,4 +1,7 @@
+import Dispatch
 import GRDB
+import NIOCore
+import NIOPosix
 import TallyCore
 import Testing
 
@@ -79,6 +82,34 @@ struct NameBoundTests {
         let outcome = try await lane.send(CountBatch(Hit(client: "n3"), Hit(event: "signup"), Hit(event: "buy")))
         #expect(outcome.verdicts == Verdicts(exceptions: [.init(unit: 2, refusal: .tooManyEvents, entry: 2)]))
         #expect(try await self.buffer.ledger().live == 3)
+    }
+
+    @Test("hold for those who share a transaction with a batch that failed")
+    func besideAFailure() async throws {
+        try await self.database.pool.write { db in
+            try db.execute(
+                sql: """
+                    CREATE TRIGGER fail BEFORE INSERT ON counts WHEN NEW.count = 13
+                    BEGIN SELECT RAISE(ABORT, 'as if the disk were full'); END
+                    """)
+        }
+        // Keeps the writer busy until both wait, and so into one transaction.
+        let gate = DispatchSemaphore(value: 0)
+        self.database.pool.asyncWriteWithoutTransaction { _ in gate.wait() }
+        let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        let outcomes = [CountBatch(Hit(variation: "n1"), Hit(count: 13)), CountBatch(Hit(variation: "n1"))].map {
+            ($0, eventLoop.makePromise(of: LaneOutcome.self))
+        }
+        try await eventLoop.submit { [buffer = self.buffer] in
+            for (batch, outcome) in outcomes {
+                buffer.makeLane(on: eventLoop).send(batch) { outcome.succeed($0) }
+            }
+        }.get()
+        gate.signal()
+        #expect(try await outcomes[0].1.futureResult.get().notCounted != nil)
+        #expect(try await outcomes[1].1.futureResult.get().isAllCounted)
+        let outcome = try await TestLane.on(self.buffer).send(CountBatch(Hit(variation: "n2"), Hit(variation: "n3")))
+        #expect(outcome.verdicts == Verdicts(exceptions: [.init(unit: 1, refusal: .tooManyVariations, entry: 1)]))
     }
 
     private func setMaximumPages(_ pages: String) async throws {
