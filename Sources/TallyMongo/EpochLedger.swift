@@ -18,7 +18,8 @@ struct EpochHorizon: Sendable, Equatable {
 }
 
 /// The store's record of every buffer's epochs, in `tally.epochs`:
-/// `{_id: "<16 hexadecimal digits>", ordinal, buffer, openedAt, begun, lastNumber, total, closedAt, continues}`.
+/// `{_id: "<16 hexadecimal digits>", ordinal, buffer, openedAt, begun, lastNumber, total, finishedAt, closedAt, silent,
+/// continues}`.
 ///
 /// **An epoch is closed only while no batch of it is begun and unfinished** (`begun` above `lastNumber`), and a batch is
 /// begun only while its epoch is open. So what was applied of a closed epoch is finished up to `lastNumber`, on every
@@ -30,6 +31,10 @@ struct EpochHorizon: Sendable, Equatable {
 /// the epoch may be pruned, under a floor. So it is applied under an epoch of its own, the *continuation*, with an ordinal
 /// of its own, in which numbers go on.
 ///
+/// **An epoch that has been silent for 30 days is closed**, since its buffer may be gone, and nobody would ever close it:
+/// no mark of a later epoch could be pruned. Closing is right at any time, as said above; should the buffer be there all
+/// the same, what comes of it goes into a continuation.
+///
 /// It is read before every batch and nothing of it is kept in memory, so that a store that was restored from a backup
 /// under a running tally is met as it is. All of it goes through the majority: a record that is read cannot go away.
 struct EpochLedger: Sendable {
@@ -38,6 +43,12 @@ struct EpochLedger: Sendable {
     /// names, 24 bytes each. A document that was left alone while more epochs than these came and went keeps the
     /// older marks: 26 bytes each, and harmless.
     static let prunedAtOnce: Int32 = 32
+
+    /// After so long without a batch an epoch is closed. Long enough that few buffers which are alive meet it.
+    static let silenceDays: Int64 = 30
+    /// The buffers whose epochs may be closed by silence. An import's end is its own to say: it means that all of its file
+    /// is in.
+    private static let buffers = ["redis", "embedded", "spool"]
 
     let driver: MongoDriver
     let logger: Logger
@@ -57,7 +68,7 @@ struct EpochLedger: Sendable {
                 previous = open.record
                 epoch = epoch.continuation
             } else if try await self.recordBegin(of: batch.id.number, in: epoch) {
-                if let previous {
+                if let previous, !previous.wasSilent {
                     self.logger.log(
                         .bufferWentBack,
                         """
@@ -127,6 +138,7 @@ struct EpochLedger: Sendable {
                 $0.document("u") {
                     $0.document("$set") { $0.int64("lastNumber", batch.number) }
                     $0.document("$inc") { $0.int64("total", total) }
+                    $0.document("$currentDate") { $0.bool("finishedAt", true) }
                 }
             }
         }
@@ -135,7 +147,7 @@ struct EpochLedger: Sendable {
     /// Records that the epoch is over, or the last part of it. Does nothing where it is already, where nothing was ever
     /// applied of it, or where a batch is begun and not finished: then this end is that of an older copy of the buffer, and
     /// the one that the batch came from has an end of its own. (Should that one never come back, the epoch stays open, and
-    /// no marks of later epochs are pruned.)
+    /// no marks of later epochs are pruned; `tally check` says so.)
     /// - Throws: `StoreError`.
     func close(_ epoch: Epoch) async throws(StoreError) {
         try await self.driver.run { connection throws(MongoError) in
@@ -146,12 +158,7 @@ struct EpochLedger: Sendable {
                     $0.document("q") {
                         $0.string("_id", part.description)
                         $0.document("closedAt") { $0.bool("$exists", false) }
-                        $0.document("$expr") {
-                            $0.array("$lte") {
-                                $0.string("$begun")  // Below every number where there is none.
-                                $0.string("$lastNumber")
-                            }
-                        }
+                        $0.document("$expr") { Self.nothingIsBegun(&$0) }
                     }
                     $0.document("u") { $0.document("$currentDate") { $0.bool("closedAt", true) } }
                 }
@@ -161,6 +168,78 @@ struct EpochLedger: Sendable {
                 }
                 guard let document = found.first, try EpochRecord(document).isClosed else { return }
                 part = part.continuation
+            }
+        }
+    }
+
+    /// Closes the epochs of which no batch was finished for a long time and none is begun, by the server's clock.
+    /// - Throws: `StoreError`.
+    func closeSilent() async throws(StoreError) {
+        try await self.driver.run { connection throws(MongoError) in
+            _ = try connection.update(Self.collection, attempted: "close silent epochs") {
+                $0.document("q") {
+                    $0.document("closedAt") { $0.bool("$exists", false) }
+                    $0.document("buffer") { $0.array("$in") { for buffer in Self.buffers { $0.string(buffer) } } }
+                    $0.document("$expr") {
+                        $0.array("$and") {
+                            $0.document { Self.isSilent(&$0) }
+                            $0.document { Self.nothingIsBegun(&$0) }
+                        }
+                    }
+                }
+                $0.document("u") {
+                    $0.document("$currentDate") { $0.bool("closedAt", true) }
+                    $0.document("$set") { $0.bool("silent", true) }
+                }
+                $0.bool("multi", true)
+            }
+        }
+    }
+
+    /// The epochs that keep the marks of all later ones and that nobody will close, as far as can be known: silent for a
+    /// long time, with a batch begun and not finished, or a file that was imported in part.
+    /// - Throws: `StoreError`.
+    func stuck() async throws(StoreError) -> [StuckEpoch] {
+        try await self.driver.run { connection throws(MongoError) in
+            let documents = try connection.aggregate(Self.collection, attempted: "look for epochs that never end") {
+                $0.document {
+                    $0.document("$match") {
+                        $0.document("closedAt") { $0.bool("$exists", false) }
+                        $0.document("$expr") { Self.isSilent(&$0) }
+                    }
+                }
+                $0.document { $0.document("$sort") { $0.int32("ordinal", 1) } }
+            }
+            let records = try documents.map { document throws(MongoError) in try EpochRecord(document) }
+            return records.compactMap { record in
+                let isImport = !Self.buffers.contains(record.buffer)
+                // Else the next flush closes it.
+                guard isImport || record.begun > record.lastNumber else { return nil }
+                return StuckEpoch(
+                    epoch: record.epoch, origin: isImport ? .file(record.buffer) : .buffer(record.buffer),
+                    begun: record.begun)
+            }
+        }
+    }
+
+    /// `$lte: [begun, lastNumber]`; a field that is missing is below every number.
+    private static func nothingIsBegun(_ writer: inout BSONWriter) {
+        writer.array("$lte") {
+            $0.string("$begun")
+            $0.string("$lastNumber")
+        }
+    }
+
+    private static func isSilent(_ writer: inout BSONWriter) {
+        writer.array("$lt") {
+            // Older records do not know when.
+            $0.expression("$ifNull") {
+                $0.string("$finishedAt")
+                $0.string("$openedAt")
+            }
+            $0.expression("$subtract") {
+                $0.string("$$NOW")
+                $0.int64(Self.silenceDays * 86_400_000)
             }
         }
     }

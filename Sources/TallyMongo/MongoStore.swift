@@ -73,7 +73,13 @@ public final class MongoStore: CounterStore {
 
     public func close(_ epoch: Epoch) async throws { try await self.epochs.close(epoch) }
 
+    /// Epochs that have gone silent with nobody to close them.
+    /// - Throws: `StoreError`.
+    public func stuckEpochs() async throws -> [StuckEpoch] { try await self.epochs.stuck() }
+
     public func recordFlush(at secondsSince1970: Int64) async throws {
+        // Here, where all that the buffers had is in: what they still have of an old epoch has been heard by now.
+        try await self.epochs.closeSilent()
         try await self.driver.run { connection throws(MongoError) in
             // Two first flushes may meet as an insert; the second attempt finds the other's document.
             for _ in 1...2 {

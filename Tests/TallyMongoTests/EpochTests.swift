@@ -146,6 +146,68 @@ struct EpochTests {
         #expect(try await database.document("acme", "cta")?["applied"]?.document?.fields.count == 2)
     }
 
+    @Test("an epoch that has been silent for a month is closed, and what comes of it all the same is counted once")
+    func silent() async throws {
+        let database = try await Database.fresh()
+        let log = LogRecorder()
+        let (old, new) = (Epoch.random(), Epoch.random())
+        let document = [counts("acme", "cta", [("A", 1)])]
+        try await database.withStore(logger: log.logger) { store in
+            for number in 1...2 { try await store.apply(batch(old, Int64(number), document)) }
+            try await database.age(old, days: 29)
+            try await store.recordFlush(at: 1)
+            #expect(try await database.epoch(old)?["closedAt"] == nil)
+            try await database.age(old, days: 31)
+            try await store.recordFlush(at: 1)
+            #expect(try await database.epoch(old)?["closedAt"] != nil)
+            // Its mark goes, and a flusher that thaws late, or a buffer that is there all the same, does no harm.
+            try await store.apply(batch(new, 1, document))
+            #expect(
+                try await database.document("acme", "cta")?["applied"] == [
+                    new.description: .int64(1), "floor": .int64(1),
+                ])
+            for _ in 1...2 { for number in 1...4 { try await store.apply(batch(old, Int64(number), document)) } }
+            #expect(try await store.metrics(client: "acme", test: nil)?.tests.first?.total == 5)
+            let entry = try #require(try await store.ledger().first { $0.epoch == old })
+            #expect(entry.lastNumber == 4 && entry.total == 4 && !entry.isClosed)
+            // Its own end is that of the part that goes on.
+            try await store.close(old)
+            #expect(try await store.ledger().first { $0.epoch == old }?.isClosed == true)
+        }
+        #expect(log.texts.allSatisfy { !$0.contains("warning") }, "\(log.texts)")
+    }
+
+    @Test("is closed by nobody: a batch that is applied in part, an import that stopped; both are told")
+    func stuck() async throws {
+        let database = try await Database.fresh()
+        let (part, file) = (Epoch.random(), Epoch.random())
+        let document = [counts("acme", "cta", [("A", 1)])]
+        try await database.withStore { store in
+            for number in 1...2 { try await store.apply(batch(part, Int64(number), document)) }
+            try await store.apply(
+                SealedBatch(
+                    id: BatchID(epoch: file, number: 1), hour: morning, sealedAt: morning.secondsSince1970,
+                    buffer: "import at 2026-11-22T10:00:00Z", documents: document))
+            try await database.change(
+                "tally.epochs", id: .string(part.description), ["$set": ["lastNumber": .int64(1)]])
+            #expect(try await store.stuckEpochs().isEmpty)
+            for epoch in [part, file] { try await database.age(epoch, days: 31) }
+            try await store.recordFlush(at: 1)
+            #expect(
+                try await store.stuckEpochs() == [
+                    StuckEpoch(epoch: part, origin: .buffer("redis"), begun: 2),
+                    StuckEpoch(epoch: file, origin: .file("import at 2026-11-22T10:00:00Z"), begun: 1),
+                ])
+            // As tally check has it.
+            try await database.change(
+                "tally.epochs", id: .string(part.description), ["$set": ["lastNumber": .int64(2)]])
+            try await store.recordFlush(at: 1)
+            #expect(try await store.stuckEpochs().map(\.epoch) == [file])
+            try await store.apply(batch(part, 2, document))
+            #expect(try await store.metrics(client: "acme", test: nil)?.tests.first?.total == 3)
+        }
+    }
+
     @Test("closing an epoch that nothing was applied of does nothing")
     func unknown() async throws {
         let database = try await Database.fresh()

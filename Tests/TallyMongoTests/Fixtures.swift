@@ -49,6 +49,14 @@ struct Database {
             ], database: self.name)
     }
 
+    /// Lets an epoch have been silent for so long.
+    func age(_ epoch: Epoch, days: Int64) async throws {
+        let milliseconds = (Timestamp.now() - days * 86_400) * 1_000
+        try await self.change(
+            "tally.epochs", id: .string(epoch.description),
+            ["$set": ["finishedAt": .date(millisecondsSince1970: milliseconds)]])
+    }
+
     /// Makes the ledger forget that an epoch was finished or closed, as a flusher saw it that read it long ago.
     func rewind(_ epoch: Epoch) async throws {
         try await self.change(

@@ -1,5 +1,6 @@
 import Foundation
 import TallyConfig
+import TallyCore
 import TallyTestSupport
 import Testing
 
@@ -59,6 +60,21 @@ struct CheckRulesTests {
         #expect(CheckRules.mongoDB(changed, at: "mongo").contains { $0.severity == .note })
         #expect(self.unsafe(CheckRules.deadLetters(3)).first?.contains("3 counts") == true)
         #expect(self.unsafe(CheckRules.deadLetters(0)).isEmpty)
+    }
+
+    @Test("an epoch that nobody will end is noted, with the way to end it")
+    func stuckEpochs() {
+        #expect(CheckRules.stuckEpochs([]).isEmpty)
+        let found = CheckRules.stuckEpochs([
+            StuckEpoch(epoch: Epoch(0xAB), origin: .buffer("spool"), begun: 7),
+            StuckEpoch(epoch: Epoch(1), origin: .file("import at 2026-11-22T10:00:00Z"), begun: 2),
+        ])
+        #expect(found.map(\.severity) == [.note, .note])
+        #expect(found[0].what.contains("00000000000000ab:7 (spool)"))
+        #expect(
+            found[0].mend?.contains(
+                #"updateOne({_id: "00000000000000ab"}, {$set: {lastNumber: NumberLong("7")}})"#) == true)
+        #expect(found[1].what.contains("import at 2026-11-22T10:00:00Z: begun and not finished"))
     }
 
     @Test("a list that lets everybody in, and a password that everybody may read, are said")

@@ -14,8 +14,8 @@ import Testing
 /// **What goes wrong:** connections break, requests arrive after their connection is gone, answers are lost; Redis
 /// crashes, loses what was not synced, tears a script, is followed by a replica that lags, is full, forgets scripts, is
 /// restored from a copy and then from a newer one, or takes a copy over under standing connections; MongoDB's primary
-/// changes and its last writes are rolled back, statements fail, it is away; flushers overlap, freeze, thaw late and are
-/// killed; instances are killed and come back with an old copy of their spool, or a newer one.
+/// changes and its last writes are rolled back, statements fail, it is away, an epoch that lives is closed as
+/// silent; flushers overlap, freeze, thaw late and are killed; instances are killed and come back with an old copy of their spool, or a newer one.
 ///
 /// **What must hold:** `Oracle`. A run is its seed: a failure prints it, and `TALLY_SEED=… swift test --filter
 /// TallySimulationTests` begins with that run. `TALLY_TORTURE=1` makes 100,000 runs instead of 2,000.

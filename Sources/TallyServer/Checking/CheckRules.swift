@@ -170,6 +170,29 @@ enum CheckRules {
         ]
     }
 
+    /// What keeps the marks in MongoDB's documents from being pruned, which nobody but the operator can end.
+    static func stuckEpochs(_ epochs: [StuckEpoch]) -> [Finding] {
+        let keeps = "until then documents keep a mark of each later epoch, 26 bytes for every start of a buffer"
+        return epochs.map { stuck in
+            switch stuck.origin {
+            case .file(let kind):
+                Finding(
+                    .note, "MongoDB", "\(kind): begun and not finished, and not gone on with for 30 days", means: keeps,
+                    mend: "repeat it with the same file; what is in is not counted again")
+            case .buffer(let kind):
+                Finding(
+                    .note, "MongoDB",
+                    "batch \(stuck.epoch):\(stuck.begun) (\(kind)) is applied in part, and nothing came of its buffer for "
+                        + "30 days",
+                    means: "the rest of it is in that buffer; \(keeps)",
+                    mend:
+                        "bring the buffer back and flush it. If it is gone for good, run in mongosh: "
+                        + "db[\"tally.epochs\"].updateOne({_id: \"\(stuck.epoch)\"}, "
+                        + "{$set: {lastNumber: NumberLong(\"\(stuck.begun)\")}}); the next flush ends its epoch then")
+            }
+        }
+    }
+
     // MARK: The machine and the settings
 
     static func dataDirectory(_ facts: DataDirectoryFacts) -> [Finding] {

@@ -48,6 +48,7 @@ extension Storage {
             findings += await Self.attempt("MongoDB", means: "nothing is flushed; counts wait in the buffer") {
                 CheckRules.mongoDB(try await mongo.inspect(clock: Timestamp.precisely), at: uri.redacted)
                     + CheckRules.deadLetters(try await mongo.deadLetters().reduce(0) { $0 + $1.total })
+                    + CheckRules.stuckEpochs(try await mongo.stuckEpochs())
             }
         }
         if let path = self.embeddedPath {

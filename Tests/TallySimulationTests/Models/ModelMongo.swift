@@ -46,6 +46,17 @@ struct MongoData {
         return last
     }
 
+    /// The last batch of an epoch that is finished, in it or in a continuation.
+    func finishedNumber(of epoch: Epoch) -> Int64 {
+        var last: Int64 = 0
+        var part = epoch
+        while let entry = self.epochs[part] {
+            last = max(last, entry.lastNumber)
+            part = part.continuation
+        }
+        return last
+    }
+
     private func sums(ofKind kind: Int) -> [Int64] {
         var sums = [Int64](repeating: 0, count: Catalog.counters)
         for (key, document) in self.documents where key.kind == kind {

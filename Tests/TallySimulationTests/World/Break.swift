@@ -66,6 +66,8 @@ enum Break: String, CaseIterable, Sendable {
     case lateBatchInClosedEpoch
     /// An epoch is closed while a batch of it is being applied.
     case closedWhileBegun
+    /// A silent epoch is closed although a batch of it is applied in part.
+    case silenceWhileBegun
     /// Marks of epochs that are not over are removed, under a floor above them.
     case prunedWhileOpen
     /// Marks are removed without a floor.
@@ -134,6 +136,9 @@ enum Break: String, CaseIterable, Sendable {
             profile.statementFailurePercent = 20
             profile.steps = 320
             profile[.startFlush] = 12
+        case .silenceWhileBegun:
+            profile.only([.silence: 6, .killFlusher: 4, .hour: 3])
+            profile.statementFailurePercent = 20
         case .prunedWhileOpen: profile.only([.crash: 5, .loseReplica: 2])
         case .floorNotSet:
             profile.only([.loseReplica: 6, .freezeFlusher: 6, .hour: 2])

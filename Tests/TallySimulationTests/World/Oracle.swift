@@ -72,11 +72,11 @@ final class Oracle {
     /// fragment of a script came back.
     func audit(_ world: World) -> [String] {
         guard !self.isRestored, !world.redis.isFragmentReplayed else { return [] }
-        let epochs = world.mongo.committed.epochs
+        let mongo = world.mongo.committed
         return self.buffers(world).compactMap { name, data in
-            let persisted = epochs.values.reduce(0) { $0 + ($1.buffer == name ? $1.total : 0) }
+            let persisted = mongo.epochs.values.reduce(0) { $0 + ($1.buffer == name ? $1.total : 0) }
             let pending = data.batches.reduce(data.live?.total ?? 0) { sum, batch in
-                batch.key.number > epochs[batch.key.epoch]?.lastNumber ?? 0 ? sum + batch.value.total : sum
+                batch.key.number > mongo.finishedNumber(of: batch.key.epoch) ? sum + batch.value.total : sum
             }
             return data.accepted == persisted + pending
                 ? nil : "\(name): accepted \(data.accepted), persisted \(persisted), pending \(pending)"

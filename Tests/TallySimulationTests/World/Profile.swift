@@ -9,7 +9,7 @@ enum Event: Int, CaseIterable {
     case crash, crashDuringCommand, replicate, promote, copyRedis, restoreRedis, resynchronise, loseReplica
     case forgetScripts, fill
     // Faults of MongoDB.
-    case failOver, replicateSome, mongoAway, mongoBack
+    case failOver, replicateSome, mongoAway, mongoBack, silence
     // Faults of the spool.
     case copySpool, restoreSpool
 
@@ -41,7 +41,7 @@ struct Profile {
         .hour: 2, .longPause: 0,
         .crash: 2, .crashDuringCommand: 1, .replicate: 4, .promote: 1, .copyRedis: 2, .restoreRedis: 1,
         .resynchronise: 1, .loseReplica: 1, .forgetScripts: 1, .fill: 1,
-        .failOver: 2, .replicateSome: 4, .mongoAway: 1, .mongoBack: 4,
+        .failOver: 2, .replicateSome: 4, .mongoAway: 1, .mongoBack: 4, .silence: 1,
         .copySpool: 2, .restoreSpool: 1,
     ]
 

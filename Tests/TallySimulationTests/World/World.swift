@@ -187,8 +187,22 @@ final class World {
             self.note("MongoDB is away")
             self.mongo.isUp = false
         case .mongoBack: self.mongo.isUp = true
+        case .silence: self.closeSilentEpoch()
         default: preconditionFailure("\(event) happens elsewhere")
         }
+    }
+
+    /// Some epoch is taken for silent and closed, however alive it is: that must be right at any time.
+    private func closeSilentEpoch() {
+        let epochs = self.mongo.primary.epochs.sorted { $0.value.ordinal < $1.value.ordinal }
+        let mayBeClosed = { (entry: MongoData.EpochEntry) in
+            !entry.isClosed && (entry.begun <= entry.lastNumber || self.broken == .silenceWhileBegun)
+        }
+        guard self.mongo.isUp, let found = self.some(epochs, where: { mayBeClosed($0.value) }) else { return }
+        self.note("epoch \(found.key) is closed as silent")
+        var entry = found.value
+        entry.isClosed = true
+        self.mongo.put(found.key, entry)
     }
 
     private func request() {
