@@ -12,7 +12,8 @@ public final class RedisBuffer: CounterBuffer {
     /// Names this process as holder of the flush lock.
     private let holder = Epoch.random().description
 
-    /// How long a flusher may be silent before another one goes to work beside it. Ends nothing: two are right too.
+    /// How long a flusher may take for a batch before another one goes to work beside it: each batch that it acknowledges
+    /// gives it as long again. Ends nothing: two are right too.
     static let lockMilliseconds = 30_000
 
     /// - Parameters:
@@ -60,7 +61,8 @@ public final class RedisBuffer: CounterBuffer {
 
     /// Redis frees the batch in a thread of its own, so the pace is the same.
     public func acknowledge(_ entry: PendingEntry, pace: FlushPace) async throws {
-        _ = try await self.client.run(.acknowledge, [entry.redisEntry])
+        _ = try await self.client.run(
+            .acknowledge, [entry.redisEntry, self.holder, String(Self.lockMilliseconds)])
     }
 
     public func withFlushLock<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result? {

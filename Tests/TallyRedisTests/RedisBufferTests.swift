@@ -373,6 +373,29 @@ import Testing
         await buffer.shutdown()
     }
 
+    @Test("the flush lock is held for longer with every batch that is acknowledged, by its holder alone")
+    func lockIsRenewed() async throws {
+        let redis = try await RedisServer.start()
+        let (first, second) = (self.buffer(redis), self.buffer(redis))
+        let entry = PendingEntry.batch(BatchID(epoch: Epoch(1), number: 1))
+        @Sendable func left() async throws -> Int64 {
+            try await redis.command(["PTTL", "{tally}:flush-lock"]).integer ?? -2
+        }
+        try await second.acknowledge(entry)
+        #expect(try await left() == -2)
+        _ = try await first.withFlushLock {
+            // As if most of its time had gone.
+            try await redis.command(["PEXPIRE", "{tally}:flush-lock", "15000"])
+            try await second.acknowledge(entry)
+            #expect((1...15_000).contains(try await left()))
+            try await first.acknowledge(entry)
+            #expect(try await left() > 15_000)
+        }
+        #expect(try await left() == -2)
+        await first.shutdown()
+        await second.shutdown()
+    }
+
     @Test("the flush lock keeps a second flusher away, and is given back")
     func lock() async throws {
         let redis = try await RedisServer.start()

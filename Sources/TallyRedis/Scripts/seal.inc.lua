@@ -8,6 +8,7 @@
 --                         event); `hour` and `total` describe it
 --   batch:<epoch>:<n>     hash: a sealed batch, as live was, with `sealed_at`
 --   pending               list: `batch:<epoch>:<n>` and `closed:<epoch>`, in the order the store must see them
+--   flush-lock            string: who flushes just now; expires
 --   epochs                list: `<epoch> <accepted>` of the last 100 epochs that ended, oldest first
 --   lane:<epoch>:<id>     string: number of the lane's last batch, a space, its verdicts
 --   clients               set: names of clients
