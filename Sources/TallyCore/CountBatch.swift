@@ -31,8 +31,6 @@ public struct CountBatch: Sendable {
 
     public init() {}
 
-    public var isEmpty: Bool { self.entries.isEmpty }
-
     /// Appends a unit with one entry, of a counter that no other single unit has. Returns the entry's index.
     public mutating func appendSingle(field: UnsafeRawBufferPointer, count: Int64) -> Int {
         self.unitCount += 1

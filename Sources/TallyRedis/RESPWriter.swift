@@ -29,11 +29,6 @@ extension ByteBuffer {
         self.writeStaticString(Self.lineEnd)
     }
 
-    mutating func writeRESPCommand(_ arguments: [String]) {
-        self.writeRESPArray(count: arguments.count)
-        for argument in arguments { self.writeRESPBulk(argument) }
-    }
-
     private static func decimalDigits(_ number: Int64) -> Int {
         var digits = number < 0 ? 2 : 1
         var rest = number.magnitude / 10

@@ -73,12 +73,6 @@ final class RedisConnection {
         self.handler.send(command, on: self.channel, completion: completion)
     }
 
-    func send(_ arguments: [String], completion: @escaping RedisChannelHandler.Completion) {
-        var command = self.channel.allocator.buffer(capacity: 256)
-        command.writeRESPCommand(arguments)
-        self.send(command, completion: completion)
-    }
-
     /// Sends a command and closes the connection where no answer comes in time: the peer may be frozen, or the host gone.
     /// The completion then gets `.unavailable`, which says so.
     func send(

@@ -82,13 +82,7 @@ extension TrackHandler {
             guard let content = type.flatMap({ TrackContentType(headerValue: $0) }) else {
                 return .failure(Problem(status: 415, detail: Self.unknownType(type)))
             }
-            return body.withUnsafeReadableBytes { bytes in
-                switch content {
-                case .form: self.parse(query, body: .form(bytes))
-                case .json: self.parse(query, body: .json(bytes))
-                case .ndjson: self.parse(query, body: .ndjson(bytes))
-                }
-            }
+            return body.withUnsafeReadableBytes { self.parse(query, body: TrackBody(content, $0)) }
         }
         return try result.get()
     }

@@ -75,13 +75,6 @@ public struct TrackParser: ~Copyable {
         }
     }
 
-    /// The event ID of an item; empty where it has none.
-    public func eventID(_ item: Int) -> ArraySlice<UInt8> {
-        let item = self.items[item]
-        let start = item.offset + item.length
-        return self.fields[start..<start + item.idLength]
-    }
-
     /// The packed name of an item, as `withField` gives it.
     public func field(_ item: Int) -> ArraySlice<UInt8> {
         let item = self.items[item]

@@ -90,7 +90,7 @@ import Testing
         Array("a".utf8).withUnsafeBytes { _ = batch.append(field: $0, count: 1) }
         #expect(!batch.isPlain && batch.unitCount == 2)
         batch.removeAll()
-        #expect(batch.isPlain && batch.isEmpty)
+        #expect(batch.isPlain && batch.entries.isEmpty)
     }
 
     @Test("an entry with an event ID keeps it beside its name")

@@ -81,7 +81,10 @@ struct ParserFuzzTests {
             return texts.allSatisfy { isPrintable($0) && !$0.isEmpty } ? nil : "an unsafe text"
         case .success(let shape):
             accepted += 1
-            let ids = parser.items.indices.map { Array(parser.eventID($0)) }.filter { !$0.isEmpty }
+            let ids = parser.items.indices.map { index in
+                let length = parser.items[index].length
+                return parser.withFieldAndID(index) { Array($0.dropFirst(length)) }
+            }.filter { !$0.isEmpty }
             if parser.hasEventIDs == ids.isEmpty { return "IDs that are not announced" }
             if ids.contains(where: { NameRules.faultInName($0) != nil }) { return "a bad event ID" }
             for index in parser.items.indices {

@@ -74,7 +74,7 @@ func parse(_ request: Request, with parser: inout TrackParser) throws(TrackRejec
             Issue.record("not a packed name: \(SafeText.show(bytes))")
             return Parsed.Item()
         }
-        let id = parser.eventID(index)
+        let id = parser.withFieldAndID(index) { Array($0.dropFirst(item.length)) }
         return Parsed.Item(
             client: field.client, test: field.test, variation: field.variation, event: field.event, count: item.count,
             id: id.isEmpty ? nil : Name(utf8: id))
