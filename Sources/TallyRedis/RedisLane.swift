@@ -87,7 +87,7 @@ final class RedisLane: BufferLane {
                 guard let digest = reply.text else { return self.drop(connection, reply.unexpected("SCRIPT LOAD")) }
                 self.trackScript = digest
                 next()
-            case .failure: break  // connectionLost follows
+            case .failure(let error): self.drop(connection, error)
             }
         }
     }
@@ -114,7 +114,8 @@ final class RedisLane: BufferLane {
     }
 
     private func drop(_ connection: RedisConnection, _ error: BufferError) {
-        self.cause = error
+        // One that is lost already was said to be, and another may stand in its place.
+        if connection === self.connection { self.cause = error }
         connection.close()
     }
 
