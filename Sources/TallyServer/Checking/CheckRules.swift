@@ -178,7 +178,7 @@ enum CheckRules {
             case .file(let kind):
                 Finding(
                     .note, "MongoDB", "\(kind): begun and not finished, and not gone on with for 30 days", means: keeps,
-                    mend: "repeat it with the same file; what is in is not counted again")
+                    mend: "repeat that import; what is in is not counted again")
             case .buffer(let kind):
                 Finding(
                     .note, "MongoDB",
