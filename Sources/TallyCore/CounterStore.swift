@@ -70,6 +70,8 @@ extension CounterStore {
 /// Why a store could not do what it was asked.
 public struct StoreError: Error, Sendable, CustomStringConvertible {
     public enum Code: Sendable {
+        /// What names it is wrong, and must be changed.
+        case configuration
         /// It cannot be reached, or has no primary.
         case unavailable
         /// It answered that it will not: authentication, permissions, a document it does not take.

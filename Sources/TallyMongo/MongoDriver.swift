@@ -1,6 +1,7 @@
 import CMongoc
 import Logging
 import NIOPosix
+import Synchronization
 import TallyCore
 
 /// The MongoDB C driver (libmongoc 1.23): a pool of connections, and the threads that wait for its answers.
@@ -19,12 +20,11 @@ final class MongoDriver: Sendable {
     let database: String
 
     private let logger: Logger
-    private let pool: ClientPool
+    private let pool: PoolOnDemand
     private let workers: NIOThreadPool
 
-    /// Makes the pool and starts its monitors; connects to nothing yet. A `mongodb+srv://` address is looked up in the
-    /// DNS, which blocks.
-    /// - Throws: `StoreError`, where the connection string is not one.
+    /// Reads the connection string; the pool is made when it is needed first.
+    /// - Throws: `StoreError`, with the code `configuration` where the connection string is not one.
     init(uri text: String, name: String = "MONGODB_URI", logger: Logger) throws(StoreError) {
         DriverLog.start(fallback: logger)
         let uri = try DriverLog.collected(to: logger) { () throws(StoreError) in
@@ -33,11 +33,7 @@ final class MongoDriver: Sendable {
         self.hosts = uri.hosts
         self.database = uri.database
         self.logger = logger
-        do throws(MongoError) {
-            self.pool = try DriverLog.collected(to: logger) { () throws(MongoError) in try ClientPool(uri) }
-        } catch {
-            throw error.storeError(hosts: uri.hosts)
-        }
+        self.pool = PoolOnDemand(uri)
         self.workers = NIOThreadPool(numberOfThreads: Self.threads)
         self.workers.start()
     }
@@ -54,7 +50,7 @@ final class MongoDriver: Sendable {
                 BackgroundPriority.takeForThisThread()
                 return DriverLog.collected(to: logger) {
                     Result { () throws(MongoError) in
-                        let connection = try MongoConnection(pool, database: database)
+                        let connection = try MongoConnection(pool.get(), database: database)
                         return try body(connection)
                     }
                 }
@@ -77,6 +73,32 @@ final class MongoDriver: Sendable {
     }
 }
 
+/// Makes the driver's pool when it is asked for first, and until that has succeeded once each time again: a
+/// `mongodb+srv://` address is looked up in the DNS then, which may be away at the start and back later.
+private final class PoolOnDemand: Sendable {
+    private enum State {
+        case none(MongoURI)
+        case made(ClientPool)
+    }
+
+    private let state: Mutex<State>
+
+    init(_ uri: sending MongoURI) { self.state = Mutex(.none(uri)) }
+
+    /// Blocks while the address is looked up; whoever asks meanwhile waits for that, too.
+    func get() throws(MongoError) -> ClientPool {
+        try self.state.withLock { state throws(MongoError) in
+            switch state {
+            case .made(let pool): return pool
+            case .none(let uri):
+                let pool = try ClientPool(uri)
+                state = .made(pool)
+                return pool
+            }
+        }
+    }
+}
+
 /// Owns the driver's pool.
 ///
 /// @unchecked Sendable: `mongoc_client_pool_t` is the driver's thread-safe type
@@ -88,7 +110,7 @@ final class ClientPool: @unchecked Sendable {
     init(_ uri: MongoURI) throws(MongoError) {
         var error = bson_error_t()
         guard let pointer = mongoc_client_pool_new_with_error(uri.pointer, &error) else {
-            throw MongoError(error, labels: [], attempted: "prepare connections")
+            throw MongoError(error, labels: [], attempted: "find its servers")
         }
         self.pointer = pointer
         self.retriesWrites = uri.retriesWrites

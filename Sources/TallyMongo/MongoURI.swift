@@ -22,7 +22,7 @@ final class MongoURI {
         guard let pointer = mongoc_uri_new_with_error(text, &error) else {
             let words = Self.withoutSecrets(MongoDriver.message(error), of: text)
             throw StoreError(
-                .refused,
+                .configuration,
                 "\(name) is not a connection string: \(words). "
                     + "Expected mongodb://[user:password@]host[:port][,host2…][/database][?options].")
         }
@@ -32,7 +32,7 @@ final class MongoURI {
         // The driver takes what follows the first @ for the host, and would name it in its messages.
         if self.hosts.contains("@") {
             throw StoreError(
-                .refused,
+                .configuration,
                 "\(name) is not a connection string: it has an @ in the user or the password. Write it %40.")
         }
 

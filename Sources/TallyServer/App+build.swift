@@ -129,7 +129,7 @@ extension App {
         } catch let error as EmbeddedDatabaseError {
             throw StartError(.unavailable, error.description)
         } catch let error as StoreError {
-            throw StartError(.configuration, error.description)
+            throw StartError(error.code == .configuration ? .configuration : .unavailable, error.description)
         }
     }
 

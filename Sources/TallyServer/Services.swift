@@ -1,8 +1,3 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Darwin)
-import Darwin
-#endif
 import Hummingbird
 import Logging
 import NIOCore
@@ -57,18 +52,10 @@ struct HTTPService: Service {
     func run() async throws {
         do {
             try await self.application.run()
-        } catch let error as IOError {
-            let reason =
-                switch error.errnoCode {
-                case EADDRINUSE:
-                    "port \(self.settings.port) on \(self.settings.host) is in use already; stop what uses it, or set another PORT"
-                case EACCES:
-                    "port \(self.settings.port) needs privileges that this process has not; set a PORT above 1023"
-                case EADDRNOTAVAIL:
-                    "\(self.settings.host) is no address of this machine; set HOST to one that is, or to 0.0.0.0 for all"
-                default: "cannot listen on \(self.settings.host) port \(self.settings.port): \(error)"
-                }
-            let failure = StartError(.configuration, reason)
+        } catch {
+            guard
+                let failure = ListenFailure.startError(error, host: self.settings.host, port: self.settings.port)
+            else { throw error }
             self.exit.set(failure)
             throw failure
         }

@@ -26,7 +26,7 @@ func reporting(_ body: () async throws -> Void) async throws {
         let isConfiguration = error.bufferError?.code == .ownedByAnother
         throw fail(error.description, isConfiguration ? ExitStatus.configuration : ExitStatus.unavailable)
     } catch let error as StoreError {
-        throw fail(error.description, ExitStatus.unavailable)
+        throw fail(error.description, error.code == .configuration ? ExitStatus.configuration : ExitStatus.unavailable)
     } catch let error as BufferError {
         throw fail(error.description, error.code == .ownedByAnother ? ExitStatus.configuration : ExitStatus.unavailable)
     } catch let error as RecordFileError {

@@ -16,7 +16,7 @@ struct FailureTests {
         ])
     func badURI(uri: String) {
         let failure = #expect(throws: StoreError.self) { _ = try MongoStore(uri: uri, logger: .silent) }
-        #expect(failure?.code == .refused)
+        #expect(failure?.code == .configuration)
         #expect(failure?.description.contains("MONGODB_URI") == true)
         for secret in ["hunter2", "ter2", "hun/"] { #expect(failure?.description.contains(secret) == false) }
     }

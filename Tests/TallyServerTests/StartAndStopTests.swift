@@ -3,6 +3,8 @@ import TallyCore
 import TallyTestSupport
 import Testing
 
+@testable import TallyServer
+
 extension EndToEnd {
     @Suite struct StartAndStop {
         @Test(
@@ -157,6 +159,41 @@ extension EndToEnd {
                 ["serve"], settings: ["PORT": String(first.port), "DATA_DIR": folder.path])
             #expect(exit == .code(78))
             #expect(output.contains("in use"))
+        }
+
+        @Test(
+            "a HOST that is not known is a wrong setting, 78; one that is no address of this machine may be one later, 69",
+            arguments: [("no..host", 78, "no..host is not known"), ("192.0.2.1", 69, "no address of this machine now")])
+        func hostUnknown(_ host: String, _ code: Int32, _ words: String) async throws {
+            let folder = try TemporaryDirectory("host")
+            let (exit, output) = try await TallyProcess.run(
+                ["serve"], settings: ["HOST": host, "PORT": "0", "DATA_DIR": folder.path])
+            #expect(exit == .code(code))
+            #expect(output.contains("tally: ") && output.contains(words) && output.contains("set HOST"), "\(output)")
+        }
+
+        @Test("a resolver that is away is told from a name that is not known")
+        func resolverAway() {
+            let away = ListenFailure.unresolved("tally.example", code: Int(EAI_AGAIN), reason: "try again")
+            #expect(away.code == .unavailable && away.description.contains("tally.example cannot be looked up now"))
+            #expect(ListenFailure.unresolved("x", code: Int(EAI_NONAME), reason: "no").code == .configuration)
+        }
+
+        @Test("a MongoDB whose name cannot be looked up at the start is one that is away: the service counts")
+        func unknownService() async throws {
+            let tally = try await TallyProcess.start([
+                "MONGODB_URI": "mongodb+srv://user:hunter2@cluster.no-such.invalid/",
+                "FLUSH_SCHEDULE": Deployment.never,
+            ])
+            let path = "/track?clientName=acme&testID=cta&variation=B"
+            #expect(try await TestConnection.once(port: tally.port, .GET, path).status == 200)
+            let (exit, output) = try await tally.run(["flush"])
+            #expect(exit == .code(69))
+            #expect(output.contains("MongoDB at cluster.no-such.invalid") && !output.contains("hunter2"), "\(output)")
+            // What could not be moved stays.
+            #expect(try await tally.terminate() == 0, "\(tally.log)")
+            let settings = ["DATA_DIR": tally.dataDirectory.path]
+            #expect(try await TallyProcess.run(["flush"], settings: settings).output.contains("moved 1 count"))
         }
 
         @Test("a data folder that cannot be written is said, with 69")

@@ -7,7 +7,8 @@ import TallySQLite
 /// `tally check`: looks at everything that the promise of a count stands on, and says what is unsafe.
 public enum Checkup {
     /// Looks at settings, files, and the servers that the settings name. What cannot be reached is a finding, too.
-    public static func run(_ settings: Settings, eventLoop: any EventLoop, logger: Logger) async -> [Finding] {
+    /// - Throws: `StartError` or `StoreError`, where a setting is wrong, so that nothing can be opened.
+    public static func run(_ settings: Settings, eventLoop: any EventLoop, logger: Logger) async throws -> [Finding] {
         let envFile = settings.effective.lazy.compactMap { setting -> String? in
             if case .envFile(let path, _) = setting.origin { path } else { nil }
         }.first
@@ -25,7 +26,7 @@ public enum Checkup {
             let storage = try Storage(settings, opensSpool: false, eventLoop: eventLoop, logger: logger)
             findings += await storage.findings(settings)
             await storage.shutdown()
-        } catch {
+        } catch let error as EmbeddedDatabaseError {
             findings.append(
                 Finding(.unreachable, "files", "\(error)", means: "the service would not start with these settings"))
         }

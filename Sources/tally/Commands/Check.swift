@@ -8,7 +8,7 @@ struct Check: AsyncParsableCommand {
         abstract: "Reach Redis and MongoDB, and say what is unsafe in how everything is set up.",
         discussion: """
             Each finding says what it means to the counts, and what to change. Exit code 0 where nothing is unsafe, 1 where
-            something is, 69 where a server cannot be reached.
+            something is, 69 where a server cannot be reached, 78 where a setting is wrong.
 
             Example:
               tally check --redis-url redis://127.0.0.1:6379
@@ -22,7 +22,7 @@ struct Check: AsyncParsableCommand {
             let settings = try self.options.load()
             var logger = Logger(settings)
             logger.logLevel = .critical  // what goes wrong is a finding
-            let findings = await Checkup.run(
+            let findings = try await Checkup.run(
                 settings, eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: logger)
             print(FindingList.render(findings, quiet: self.quiet, on: .output))
             if findings.contains(where: { $0.severity == .unreachable }) { throw ExitCode(ExitStatus.unavailable) }

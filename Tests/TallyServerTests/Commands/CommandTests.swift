@@ -45,6 +45,36 @@ extension EndToEnd {
         }
 
         @Test(
+            "a MONGODB_URI that is no connection string is a wrong setting to every command, and its password is not shown",
+            arguments: [
+                "serve", "flush", "metrics acme", "clients", "check", "audit", "export acme",
+                "import --from-node --node-mongodb mongodb://127.0.0.1:1/",
+            ])
+        func badMongoDBURI(_ command: String) async throws {
+            let folder = try TemporaryDirectory("uri")
+            let (exit, output) = try await TallyProcess.run(
+                command.split(separator: " ").map(String.init),
+                settings: [
+                    "MONGODB_URI": "mongodb://user:hun@ter2@host/db", "DATA_DIR": folder.path, "PORT": "0",
+                ])
+            #expect(exit == .code(78), "\(output)")
+            #expect(output.contains("MONGODB_URI is not a connection string") && output.contains("%40"), "\(output)")
+            #expect(!output.contains("hun") && !output.contains("ter2"), "\(output)")
+        }
+
+        @Test("a REDIS_CA_FILE that cannot be read is a wrong setting to tally check, too")
+        func badCertificates() async throws {
+            let folder = try TemporaryDirectory("ca")
+            let (exit, output) = try await TallyProcess.run(
+                ["check"],
+                settings: [
+                    "REDIS_URL": "rediss://127.0.0.1:1", "REDIS_CA_FILE": "\(folder.path)/none.pem",
+                    "DATA_DIR": folder.path,
+                ])
+            #expect(exit == .code(78) && output.contains("REDIS_CA_FILE"), "\(output)")
+        }
+
+        @Test(
             "numbers that find no room where they are written to are no success",
             arguments: [
                 "metrics acme", "metrics acme --format csv", "clients --format json", "audit", "export acme",

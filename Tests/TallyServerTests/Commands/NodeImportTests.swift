@@ -203,7 +203,7 @@ extension EndToEnd {
                 (["import", "x", "--from-node", "--node-redis", "redis://localhost"], 64, "not both"),
                 (["import", "--from-node", "--node-redis", "localhost"], 78, "--node-redis does not begin with"),
                 (
-                    ["import", "--from-node", "--node-mongodb", "localhost"], 69,
+                    ["import", "--from-node", "--node-mongodb", "localhost"], 78,
                     "--node-mongodb is not a connection string"
                 ),
                 (
