@@ -45,12 +45,13 @@ public struct Flusher: Sendable {
         var failures: [FlushError.Failure] = []
         for buffer in self.buffers {
             do {
-                let drained = try await buffer.withFlushLock { try await self.drain(buffer, isUrgent, progress) }
-                if let drained {
-                    report.add(drained)
-                } else {
+                let drained = try await buffer.withFlushLock { await self.drain(buffer, isUrgent, progress) }
+                guard let drained else {
                     report.skippedBuffers.append(buffer.kind)
+                    continue
                 }
+                report.add(drained.report)
+                if let error = drained.error { failures.append(.init(buffer: buffer.kind, error: error)) }
             } catch {
                 failures.append(.init(buffer: buffer.kind, error: error))
             }
@@ -66,10 +67,23 @@ public struct Flusher: Sendable {
         return report
     }
 
+    /// What was moved, and what kept the rest from it.
     private func drain(
         _ buffer: any CounterBuffer, _ isUrgent: Bool, _ progress: @Sendable (FlushProgress) -> Void
-    ) async throws -> FlushReport {
+    ) async -> (report: FlushReport, error: (any Error)?) {
         var report = FlushReport()
+        do {
+            try await self.drain(buffer, isUrgent, progress, into: &report)
+            return (report, nil)
+        } catch {
+            return (report, error)
+        }
+    }
+
+    private func drain(
+        _ buffer: any CounterBuffer, _ isUrgent: Bool, _ progress: @Sendable (FlushProgress) -> Void,
+        into report: inout FlushReport
+    ) async throws {
         try await buffer.seal()
         var list = PendingList(try await buffer.pending())
         FailPoint.reach(.afterBarrier)
@@ -80,6 +94,7 @@ public struct Flusher: Sendable {
         while index < list.entries.count {
             let entry = list.entries[index]
             index += 1
+            var applied: SealedBatch?
             switch entry {
             case .batch(let id):
                 guard let batch = try await buffer.read(id) else {
@@ -102,7 +117,7 @@ public struct Flusher: Sendable {
                 }
                 if report.counters + batch.counters > Self.countersAtFullPace { pace = longPace }
                 try await self.store.apply(batch, pace: pace, oldest: list.oldest[id.epoch])
-                report.add(batch)
+                applied = batch
                 self.logger.log(
                     .batchApplied, "batch applied",
                     [.batch: "\(id)", .buffer: buffer.kind, .counters: String(batch.counters)])
@@ -112,8 +127,9 @@ public struct Flusher: Sendable {
             FailPoint.reach(.beforeAcknowledge)
             try await buffer.acknowledge(entry, pace: pace)
             FailPoint.reach(.afterAcknowledge)
+            // One that could not be acknowledged comes again, and is reported then.
+            if let applied { report.add(applied) }
             progress(FlushProgress(buffer: buffer.kind, done: index, of: list.entries.count, report: report))
         }
-        return report
     }
 }

@@ -46,6 +46,38 @@ private final class GoingBackAndForward: CounterBuffer {
     func ledger() async throws -> BufferLedger { try await self.buffer.ledger() }
 }
 
+/// A store that refuses one batch.
+private final class Refusing: CounterStore {
+    private let store: SQLiteStore
+    private let refused: BatchID
+
+    init(_ store: SQLiteStore, refusing refused: BatchID) {
+        self.store = store
+        self.refused = refused
+    }
+
+    var kind: String { self.store.kind }
+
+    func apply(_ batch: SealedBatch, pace: FlushPace) async throws {
+        guard batch.id != self.refused else { throw StoreError(.unavailable, "away") }
+        try await self.store.apply(batch, pace: pace)
+    }
+
+    func close(_ epoch: Epoch) async throws { try await self.store.close(epoch) }
+    func recordFlush(at secondsSince1970: Int64) async throws {
+        try await self.store.recordFlush(at: secondsSince1970)
+    }
+    func metrics(client: Name, test: Name?) async throws -> ClientMetrics? {
+        try await self.store.metrics(client: client, test: test)
+    }
+    func clients() async throws -> [ClientSummary] { try await self.store.clients() }
+    func hours(client: Name, after last: HourCounts?) async throws -> [HourCounts] {
+        try await self.store.hours(client: client, after: last)
+    }
+    func ping() async throws { try await self.store.ping() }
+    func ledger() async throws -> [StoreLedgerEntry] { try await self.store.ledger() }
+}
+
 @Suite("A flush")
 struct FlusherTests {
     private let directory = TemporaryDirectory()
@@ -81,6 +113,20 @@ struct FlusherTests {
         _ = try await self.flusher(buffer).flush(isUrgent: true)
         #expect(try await self.store.total() == 1_111)
         #expect(try await self.buffer.pending().isEmpty)
+    }
+
+    @Test("what was moved before the store refused a batch is reported with the failure")
+    func failsInTheMiddle() async throws {
+        let batches = try await self.batches()
+        let flusher = Flusher(
+            buffers: [self.buffer], store: Refusing(self.store, refusing: batches[2]), logger: .silent,
+            now: self.clock.read)
+        let failure = await #expect(throws: FlushError.self) { _ = try await flusher.flush(isUrgent: true) }
+        #expect(failure?.report.batches == 2 && failure?.report.total == 11)
+        #expect(failure?.storeError?.code == .unavailable)
+        // Each is reported once.
+        let rest = try await self.flusher(self.buffer).flush(isUrgent: true)
+        #expect(rest.batches == 2 && rest.total == 1_100)
     }
 
     @Test("what is listed and never there does not keep a flush from ending, and is told")
