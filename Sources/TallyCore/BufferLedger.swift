@@ -12,6 +12,19 @@ public struct BufferLedger: Sendable, Equatable {
         }
     }
 
+    /// How far an epoch has come in a store.
+    public struct Finished: Sendable, Equatable {
+        /// Of the batch finished last.
+        public let lastNumber: Int64
+        /// The sum of all finished batches.
+        public let total: Int64
+
+        public init(lastNumber: Int64, total: Int64) {
+            self.lastNumber = lastNumber
+            self.total = total
+        }
+    }
+
     /// The epoch that takes counts now.
     public let epoch: Epoch
     /// The number of the batch that was sealed last in it; 0 for none.
@@ -23,12 +36,18 @@ public struct BufferLedger: Sendable, Equatable {
     public let pending: [Batch]
     /// What the live batch holds.
     public let live: Int64
+    /// What was flushed into another store than the one in use: an earlier configuration had that.
+    public let elsewhere: [Epoch: Finished]
 
-    public init(epoch: Epoch, lastNumber: Int64, accepted: [Epoch: Int64], pending: [Batch], live: Int64) {
+    public init(
+        epoch: Epoch, lastNumber: Int64, accepted: [Epoch: Int64], pending: [Batch], live: Int64,
+        elsewhere: [Epoch: Finished] = [:]
+    ) {
         self.epoch = epoch
         self.lastNumber = lastNumber
         self.accepted = accepted
         self.pending = pending
         self.live = live
+        self.elsewhere = elsewhere
     }
 }

@@ -17,13 +17,20 @@ public struct SealedBatch: Sendable {
     public let buffer: String
     /// One element per (client, test), sorted by client and test; a pair occurs once.
     public let documents: [DocumentCounts]
+    /// Up to which number its epoch was flushed into another store than the one in use, so that this one lacks no batch
+    /// up to there; 0 for none.
+    public let finishedElsewhere: Int64
 
-    public init(id: BatchID, hour: Hour, sealedAt: Int64, buffer: String, documents: [DocumentCounts]) {
+    public init(
+        id: BatchID, hour: Hour, sealedAt: Int64, buffer: String, documents: [DocumentCounts],
+        finishedElsewhere: Int64 = 0
+    ) {
         self.id = id
         self.hour = hour
         self.sealedAt = sealedAt
         self.buffer = buffer
         self.documents = documents
+        self.finishedElsewhere = finishedElsewhere
     }
 
     /// The sum of all counts.

@@ -103,7 +103,7 @@ public enum Metric: String, CaseIterable, Sendable {
                 .gauge,
                 "Whether accepted = persisted + pending + dead-lettered held at the last audit; NaN before the first.")
         case .auditTime: Details(.gauge, "When the last audit was made, since 1970; NaN before the first.")
-        case .auditAccepted: Details(.gauge, "Counts that the buffers have accepted, at the last audit.")
+        case .auditAccepted: Details(.gauge, "Counts that the buffers have accepted for this store, at the last audit.")
         case .auditPersisted: Details(.gauge, "Counts that the store has, at the last audit.")
         case .auditPending: Details(.gauge, "Counts that wait for the store, at the last audit.")
         case .auditDeadLettered:

@@ -26,8 +26,7 @@ public final class MongoStore: CounterStore {
     private let letters: DeadLetters
     private let writer: BatchWriter
 
-    /// Reads the connection string and starts the driver; connects when something is asked. A `mongodb+srv://` address
-    /// is looked up in the DNS, which blocks.
+    /// Reads the connection string; looks for servers when something is asked.
     /// - Parameter uri: any MongoDB connection string; its path names the database, else `tally`. Write concern, read
     ///   concern and read preference are tally's own: `w: majority, j: true` within 10 s, `majority`, `primary`.
     /// - Throws: `StoreError`, in the driver's words, never with the password.
@@ -47,7 +46,7 @@ public final class MongoStore: CounterStore {
     public func apply(_ batch: SealedBatch, pace: FlushPace, oldest: Int64?) async throws {
         guard let epoch = try await self.epochs.begin(batch) else { return }
         let record = epoch.record
-        if batch.id.number > record.lastNumber + 1 {
+        if batch.id.number > max(record.lastNumber, batch.finishedElsewhere) + 1 {
             self.logger.log(
                 .batchesMissing,
                 "batches of this epoch are missing from the store, and their counts: was it restored from a backup?",

@@ -3,7 +3,8 @@ import TallyCore
 
 extension BufferLedger {
     /// Reads where the buffer in the file stands.
-    init(_ db: Database) throws {
+    /// - Parameter storeIsElsewhere: false where the store in use is in the file, too.
+    init(_ db: Database, storeIsElsewhere: Bool) throws {
         let state = try BufferState.load(db)
         var accepted = try ClosedEpochs.accepted(db)
         accepted[state.epoch] = state.accepted
@@ -19,6 +20,7 @@ extension BufferLedger {
         }
         self.init(
             epoch: state.epoch, lastNumber: state.lastNumber, accepted: accepted, pending: pending,
-            live: state.liveTotal)
+            live: state.liveTotal,
+            elsewhere: try EpochsElsewhere.finished(storeIsElsewhere: storeIsElsewhere, db))
     }
 }

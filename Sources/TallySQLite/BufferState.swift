@@ -74,7 +74,8 @@ struct BufferState: Equatable {
     ///
     /// An epoch in which nothing was counted needs no end, but is replaced all the same: in the file that this one is
     /// an old copy of, it may have been used.
-    mutating func beginEpoch(_ db: Database, now: Int64) throws {
+    /// - Parameter storeIsElsewhere: where the batches of the new one are to go.
+    mutating func beginEpoch(_ db: Database, now: Int64, storeIsElsewhere: Bool) throws {
         try self.seal(db, now: now)
         if self.lastNumber > 0 {
             try self.append(db, kind: "epochClosed", number: 0, now: now, total: self.accepted, fields: 0)
@@ -83,6 +84,7 @@ struct BufferState: Equatable {
         self.epoch = .random()
         self.lastNumber = 0
         self.accepted = 0
+        if storeIsElsewhere { try EpochsElsewhere.begin(self.epoch, db) }
     }
 
     /// Makes sure that counts accepted now belong to the live batch. An hour that differs seals it, be it later or

@@ -9,6 +9,8 @@ struct BufferTransactions: Sendable {
     /// Another process may have begun a later one meanwhile; that is just as good, since this opening's file has not been
     /// exchanged in between.
     let epochToLeave: Epoch?
+    /// False where the store is in the file, too.
+    let storeIsElsewhere: Bool
     let clock: @Sendable () -> Int64
 
     /// Runs `body` within a transaction, with the state as it stands and the time in seconds since 1970. What `body`
@@ -19,7 +21,9 @@ struct BufferTransactions: Sendable {
         let before = try BufferState.load(db)
         var state = before
         let now = self.clock()
-        if state.epoch == self.epochToLeave { try state.beginEpoch(db, now: now) }
+        if state.epoch == self.epochToLeave {
+            try state.beginEpoch(db, now: now, storeIsElsewhere: self.storeIsElsewhere)
+        }
         let result = try body(&state, now)
         if state != before { try state.save(db) }
         return result

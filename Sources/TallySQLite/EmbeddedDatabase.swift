@@ -19,8 +19,8 @@ public final class EmbeddedDatabase: Sendable {
 
     let pool: DatabasePool
     let commits: GroupCommit
-    /// The epoch of the buffer in the file when it was opened.
-    let epochAtOpening: Epoch
+    /// The epoch of the buffer in the file when it was opened, and whether its batches may be in a store elsewhere.
+    let epochAtOpening: (epoch: Epoch, isElsewhere: Bool)
 
     /// Opens the file in `directory`, and creates both where they are missing: the directory for its owner alone (0700),
     /// the file likewise (0600).
@@ -82,7 +82,7 @@ public final class EmbeddedDatabase: Sendable {
 
     private static func open(
         path: String, configuration: Configuration
-    ) throws -> (DatabasePool, storeID: String, epoch: Epoch) {
+    ) throws -> (DatabasePool, storeID: String, epoch: (Epoch, isElsewhere: Bool)) {
         let pool = try DatabasePool(path: path, configuration: configuration)
         // Opening a pool sets NORMAL, under which a commit may be lost with the power; hence afterwards, and checked.
         try pool.writeWithoutTransaction { db in
@@ -97,7 +97,11 @@ public final class EmbeddedDatabase: Sendable {
             throw EmbeddedDatabaseError(
                 .notADatabase, "\(path) lacks the record that names it; put back a complete copy, or move it away")
         }
-        return (pool, storeID, try pool.read { try BufferState.load($0).epoch })
+        let epoch = try pool.read { db in
+            let epoch = try BufferState.load(db).epoch
+            return (epoch, isElsewhere: try EpochsElsewhere.contains(epoch, db))
+        }
+        return (pool, storeID, epoch)
     }
 }
 

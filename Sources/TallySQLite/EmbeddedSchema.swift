@@ -51,6 +51,7 @@ enum EmbeddedSchema {
         }
         migrator.registerMigration("2 event IDs") { db in try db.execute(sql: self.eventIDs) }
         migrator.registerMigration("2 closed epochs") { db in try db.execute(sql: self.closedEpochs) }
+        migrator.registerMigration("3 epochs elsewhere") { db in try db.execute(sql: self.epochsElsewhere) }
         return migrator
     }
 
@@ -136,6 +137,15 @@ enum EmbeddedSchema {
         CREATE TABLE closed_epochs (
             position INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE, accepted INTEGER NOT NULL
         ) STRICT;
+        """
+
+    private static let epochsElsewhere = """
+        -- Epochs of this buffer whose batches went, or may have gone, to a store that is not in this file.
+        CREATE TABLE epochs_elsewhere (
+            epoch TEXT NOT NULL PRIMARY KEY,
+            last_number INTEGER NOT NULL,  -- of the batch that was acknowledged last; 0 for none
+            total INTEGER NOT NULL         -- of all that were
+        ) STRICT, WITHOUT ROWID;
         """
 
     private static let store = """

@@ -64,11 +64,20 @@ enum PendingBatches {
         }
         return SealedBatch(
             id: id, hour: Hour(hoursSince1970: batch.hour), sealedAt: batch.sealedAt, buffer: buffer,
-            documents: documents)
+            documents: documents, finishedElsewhere: try self.finishedHere(id.epoch, db))
+    }
+
+    /// Up to which number the store in this file has the epoch.
+    private static func finishedHere(_ epoch: Epoch, _ db: Database) throws -> Int64 {
+        let select = try SQLStatement(db, "SELECT last_number FROM store_epochs WHERE epoch = ?")
+        select.bind(1, epoch.description)
+        return try select.first { $0.integer(0) } ?? 0
     }
 
     /// Takes an entry off the list; its rows are removed later. Does nothing where it is not pending.
-    static func discard(_ entry: PendingEntry, _ db: Database) throws {
+    /// - Parameter storeIsElsewhere: where it went.
+    static func discard(_ entry: PendingEntry, storeIsElsewhere: Bool, _ db: Database) throws {
+        if storeIsElsewhere, case .batch(let id) = entry { try EpochsElsewhere.finish(id, db) }
         let (epoch, number): (Epoch, Int64) =
             switch entry {
             case .batch(let id): (id.epoch, id.number)

@@ -25,22 +25,23 @@ public final class SQLiteBuffer: CounterBuffer {
 
     /// - Parameters:
     ///   - kind: `embedded` or `spool`.
-    ///   - startsNewEpoch: true where the store is not in the same file. A file may be an old copy that was put back, so
-    ///     the first write after every opening then begins a new epoch; buffer and store in one file are put back
-    ///     together, and keep theirs.
+    ///   - storeIsElsewhere: true where the store is not in the same file. A file may be an old copy that was put back, so
+    ///     the first write after every opening then begins a new epoch. Buffer and store in one file are put back
+    ///     together, and keep theirs, unless that was begun for a store elsewhere, which may have gone further in it.
     ///   - clock: seconds since 1970, UTC.
     ///   - maximumBytes: how many bytes of counters may wait before more are refused; nil for as many as the disk takes.
     ///   - maximumFieldsPerBatch: a live batch with that many counters is sealed before more is counted. It may exceed
     ///     this by what one lane's batch adds.
     public init(
         database: EmbeddedDatabase, kind: String, bounds: NameBounds = .standard,
-        eventIDs: EventIDBounds = .standard, startsNewEpoch: Bool, maximumBytes: Int64? = nil,
+        eventIDs: EventIDBounds = .standard, storeIsElsewhere: Bool, maximumBytes: Int64? = nil,
         clock: @escaping @Sendable () -> Int64 = Timestamp.now, maximumFieldsPerBatch: Int = 100_000
     ) {
         self.kind = kind
         self.database = database
         self.transactions = BufferTransactions(
-            epochToLeave: startsNewEpoch ? database.epochAtOpening : nil, clock: clock)
+            epochToLeave: storeIsElsewhere || database.epochAtOpening.isElsewhere ? database.epochAtOpening.epoch : nil,
+            storeIsElsewhere: storeIsElsewhere, clock: clock)
         self.writer = CountWriter(
             database: database, transactions: self.transactions, bounds: bounds, eventIDs: eventIDs,
             maximumFieldsPerBatch: maximumFieldsPerBatch, room: maximumBytes.map { SpoolRoom(maximumBytes: $0) })
@@ -72,7 +73,9 @@ public final class SQLiteBuffer: CounterBuffer {
     /// Forgets the entry in one small transaction, and then removes its rows, and those that an earlier removal left
     /// behind, a few at a time.
     public func acknowledge(_ entry: PendingEntry, pace: FlushPace) async throws {
-        try await self.write("acknowledging a batch") { db in try PendingBatches.discard(entry, db) }
+        try await self.write("acknowledging a batch") { [transactions] db in
+            try PendingBatches.discard(entry, storeIsElsewhere: transactions.storeIsElsewhere, db)
+        }
         while await self.removeDiscardedRows(Self.rowsRemovedAtOnce(pace.gait)) { await self.database.pause(pace) }
     }
 
@@ -94,7 +97,9 @@ public final class SQLiteBuffer: CounterBuffer {
     }
 
     public func ledger() async throws -> BufferLedger {
-        try await self.read("reading the totals") { try BufferLedger($0) }
+        try await self.read("reading the totals") { [transactions] db in
+            try BufferLedger(db, storeIsElsewhere: transactions.storeIsElsewhere)
+        }
     }
 
     /// What the counters that wait here take, in bytes, by the measure that bounds a spool.

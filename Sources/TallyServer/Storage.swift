@@ -69,7 +69,7 @@ public struct Storage: Sendable {
             SQLiteBuffer(
                 database: database, kind: redis == nil ? "embedded" : "spool", bounds: bounds,
                 eventIDs: eventIDs,
-                startsNewEpoch: mongo != nil,
+                storeIsElsewhere: mongo != nil,
                 maximumBytes: redis == nil ? nil : Int64(settings.spoolMaxMegabytes) * 1_000_000)
         }
         if let embedded { buffers.append(embedded) }

@@ -111,6 +111,27 @@ struct AuditTests {
         #expect(books.report(at: 0).restored == 10)
     }
 
+    @Test("what went into another store is in no sum, and a batch behind it completes the numbers")
+    func elsewhere() {
+        func report(persisted: Int64) -> (books: AuditedBooks, report: AuditReport) {
+            let books = AuditedBooks(
+                store: [self.entry(self.past, upTo: 18, persisted)],
+                buffers: [
+                    .init(
+                        kind: "spool",
+                        ledger: BufferLedger(
+                            epoch: self.current, lastNumber: 0, accepted: [self.current: 0, self.past: 120],
+                            pending: [.init(id: BatchID(epoch: self.past, number: 19), total: 3)], live: 0,
+                            elsewhere: [self.past: .init(lastNumber: 17, total: 100)]))
+                ])
+            return (books, books.report(at: 0))
+        }
+        let (books, balanced) = report(persisted: 17)
+        #expect(books.isComplete && balanced.isBalanced && balanced.restored == 0)
+        #expect(balanced.elsewhere == 100 && balanced.sums.accepted == 20)
+        #expect(report(persisted: 16).report.fault?.contains("1 too few") == true)
+    }
+
     @Test("epochs that no buffer here knows stand as the store has them")
     func others() {
         let report = self.books(

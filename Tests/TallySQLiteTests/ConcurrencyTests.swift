@@ -40,7 +40,7 @@ struct ConcurrencyTests {
         let database = try EmbeddedDatabase(directory: self.directory.path)
         let clock = TestClock()
         let buffer = SQLiteBuffer(
-            database: database, kind: "embedded", startsNewEpoch: false, clock: clock.read, maximumFieldsPerBatch: 15)
+            database: database, kind: "embedded", storeIsElsewhere: false, clock: clock.read, maximumFieldsPerBatch: 15)
         let store = SQLiteStore(
             database: database, logger: .silent, clock: clock.read, chunk: .init(documents: 2, counters: 100))
         let isDone = Shared(false)
@@ -73,16 +73,16 @@ struct ConcurrencyTests {
     }
 
     @Test("two processes that count into one file and flush it at the same time", arguments: [false, true])
-    func twoProcesses(startsNewEpoch: Bool) async throws {
+    func twoProcesses(storeIsElsewhere: Bool) async throws {
         let storeDirectory = TemporaryDirectory()
         let path = self.directory.path
-        let storePath = startsNewEpoch ? storeDirectory.path : path
+        let storePath = storeIsElsewhere ? storeDirectory.path : path
         let counted = try await withThrowingTaskGroup(of: Int64.self) { tasks in
             for process in 0..<2 {
                 tasks.addTask {
                     let buffer = SQLiteBuffer(
                         database: try EmbeddedDatabase(directory: path), kind: "embedded",
-                        startsNewEpoch: startsNewEpoch)
+                        storeIsElsewhere: storeIsElsewhere)
                     let store = SQLiteStore(
                         database: try EmbeddedDatabase(directory: storePath), logger: .silent, clock: { 0 },
                         chunk: .init(documents: 1, counters: 100))
@@ -94,7 +94,7 @@ struct ConcurrencyTests {
             return try await tasks.reduce(0, +)
         }
         let buffer = SQLiteBuffer(
-            database: try EmbeddedDatabase(directory: path), kind: "embedded", startsNewEpoch: startsNewEpoch)
+            database: try EmbeddedDatabase(directory: path), kind: "embedded", storeIsElsewhere: storeIsElsewhere)
         let store = SQLiteStore(database: try EmbeddedDatabase(directory: storePath), logger: .silent)
         try await buffer.flush(to: store)
         #expect(try await store.total() == counted)
@@ -103,7 +103,7 @@ struct ConcurrencyTests {
     @Test("what was answered before the power failed is there afterwards, whole batches only")
     func powerFailure() async throws {
         let database = try EmbeddedDatabase(directory: self.directory.path)
-        let buffer = SQLiteBuffer(database: database, kind: "embedded", startsNewEpoch: false)
+        let buffer = SQLiteBuffer(database: database, kind: "embedded", storeIsElsewhere: false)
         let answered = Shared<Int64>(0)
         let directory = self.directory
         try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -123,7 +123,7 @@ struct ConcurrencyTests {
                 }
                 let recovered = try EmbeddedDatabase(directory: copy.path)
                 let ledger = try await SQLiteBuffer(
-                    database: recovered, kind: "embedded", startsNewEpoch: false
+                    database: recovered, kind: "embedded", storeIsElsewhere: false
                 ).ledger()
                 let (rows, check) = try await recovered.pool.read { db in
                     try (
@@ -138,7 +138,7 @@ struct ConcurrencyTests {
             try await tasks.waitForAll()
         }
         let reopened = SQLiteBuffer(
-            database: try EmbeddedDatabase(directory: self.directory.path), kind: "embedded", startsNewEpoch: false)
+            database: try EmbeddedDatabase(directory: self.directory.path), kind: "embedded", storeIsElsewhere: false)
         #expect(try await reopened.ledger().live == answered.value)
     }
 }

@@ -99,7 +99,7 @@ struct EmbeddedDatabaseTests {
     @Test("answers with errors once it is closed")
     func closed() async throws {
         let database = try EmbeddedDatabase(directory: self.directory.path)
-        let buffer = SQLiteBuffer(database: database, kind: "embedded", startsNewEpoch: false)
+        let buffer = SQLiteBuffer(database: database, kind: "embedded", storeIsElsewhere: false)
         let lane = try await TestLane.on(buffer)
         try database.close()
         #expect(try await lane.send(CountBatch(Hit())).notCounted?.code == .unavailable)

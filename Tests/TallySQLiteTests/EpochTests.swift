@@ -8,9 +8,10 @@ import Testing
 struct EpochTests {
     private let directory = TemporaryDirectory()
 
-    private func open(_ directory: TemporaryDirectory, startsNewEpoch: Bool = true) throws -> SQLiteBuffer {
+    private func open(_ directory: TemporaryDirectory, storeIsElsewhere: Bool = true) throws -> SQLiteBuffer {
         SQLiteBuffer(
-            database: try EmbeddedDatabase(directory: directory.path), kind: "spool", startsNewEpoch: startsNewEpoch)
+            database: try EmbeddedDatabase(directory: directory.path), kind: "spool", storeIsElsewhere: storeIsElsewhere
+        )
     }
 
     @Test("begin with the first write after an opening: the old one is sealed and ended, numbers begin again")
@@ -57,13 +58,32 @@ struct EpochTests {
 
     @Test("stay the same where the store is in the same file")
     func kept() async throws {
-        let first = try self.open(self.directory, startsNewEpoch: false)
+        let first = try self.open(self.directory, storeIsElsewhere: false)
         _ = try await TestLane.on(first).send(CountBatch(Hit()))
-        let second = try self.open(self.directory, startsNewEpoch: false)
+        let second = try self.open(self.directory, storeIsElsewhere: false)
         _ = try await TestLane.on(second).send(CountBatch(Hit()))
         try await second.seal()
         #expect(try await second.batches().map(\.total) == [2])
         #expect(try await second.ledger().epoch == first.ledger().epoch)
+    }
+
+    @Test("end as well where the store is in the same file and was elsewhere before, once")
+    func storeBack() async throws {
+        let elsewhere = TemporaryDirectory()
+        let store = SQLiteStore(database: try EmbeddedDatabase(directory: elsewhere.path))
+        let first = try self.open(self.directory)
+        _ = try await TestLane.on(first).send(CountBatch(Hit(count: 3)))
+        try await first.flush(to: store)
+        let old = try await first.ledger().epoch
+
+        let second = try self.open(self.directory, storeIsElsewhere: false)
+        _ = try await TestLane.on(second).send(CountBatch(Hit(count: 4)))
+        let ledger = try await second.ledger()
+        #expect(ledger.epoch != old && ledger.accepted == [old: 3, ledger.epoch: 4])
+        #expect(ledger.elsewhere == [old: .init(lastNumber: 1, total: 3)])
+        let third = try self.open(self.directory, storeIsElsewhere: false)
+        try await third.seal()
+        #expect(try await third.ledger().epoch == ledger.epoch)
     }
 
     @Test("are not begun by a transaction that failed")
@@ -72,7 +92,7 @@ struct EpochTests {
         _ = try await TestLane.on(first).send(CountBatch(Hit()))
         let old = try await first.ledger().epoch
         let database = try EmbeddedDatabase(directory: self.directory.path, busyTimeout: .milliseconds(1))
-        let second = SQLiteBuffer(database: database, kind: "spool", startsNewEpoch: true)
+        let second = SQLiteBuffer(database: database, kind: "spool", storeIsElsewhere: true)
         let other = try OtherProcess(database.path)
         try other.lock()
         await #expect(throws: BufferError.self) { try await second.seal() }

@@ -17,7 +17,7 @@ struct EventIDTests {
     ) -> SQLiteBuffer {
         SQLiteBuffer(
             database: database ?? self.database, kind: "embedded", bounds: bounds,
-            eventIDs: EventIDBounds(window: .seconds(window), maximum: maximum), startsNewEpoch: false,
+            eventIDs: EventIDBounds(window: .seconds(window), maximum: maximum), storeIsElsewhere: false,
             clock: self.clock.read)
     }
 

@@ -88,7 +88,7 @@ struct FlusherTests {
     init() throws {
         let database = try EmbeddedDatabase(directory: self.directory.path)
         self.buffer = SQLiteBuffer(
-            database: database, kind: "embedded", startsNewEpoch: false, clock: self.clock.read)
+            database: database, kind: "embedded", storeIsElsewhere: false, clock: self.clock.read)
         self.store = SQLiteStore(database: database, logger: .silent)
     }
 

@@ -17,7 +17,7 @@ struct NameBoundTests {
     init() throws {
         self.database = try EmbeddedDatabase(directory: self.directory.path)
         self.buffer = SQLiteBuffer(
-            database: self.database, kind: "embedded", bounds: self.bounds, startsNewEpoch: false)
+            database: self.database, kind: "embedded", bounds: self.bounds, storeIsElsewhere: false)
     }
 
     static let cases: [(Refusal, @Sendable (Name) -> Hit)] = [
@@ -57,7 +57,7 @@ struct NameBoundTests {
         _ = try await lane.send(CountBatch(Hit(client: "n1"), Hit(client: "n2")))
         let other = SQLiteBuffer(
             database: try EmbeddedDatabase(directory: self.directory.path), kind: "embedded", bounds: self.bounds,
-            startsNewEpoch: false)
+            storeIsElsewhere: false)
         let outcome = try await TestLane.on(other).send(CountBatch(Hit(client: "n3"), Hit(client: "n2")))
         #expect(outcome.verdicts == Verdicts(exceptions: [.init(unit: 0, refusal: .tooManyClients, entry: 0)]))
     }

@@ -16,7 +16,7 @@ struct SQLiteBufferTests {
     init() throws {
         self.database = try EmbeddedDatabase(directory: self.directory.path)
         self.buffer = SQLiteBuffer(
-            database: self.database, kind: "embedded", startsNewEpoch: false, clock: self.clock.read,
+            database: self.database, kind: "embedded", storeIsElsewhere: false, clock: self.clock.read,
             maximumFieldsPerBatch: 5)
     }
 
@@ -157,7 +157,7 @@ struct SQLiteBufferTests {
     func removal() async throws {
         let buffer = SQLiteBuffer(
             database: self.database, kind: "embedded", bounds: NameBounds(testsPerClient: 10_000),
-            startsNewEpoch: false,
+            storeIsElsewhere: false,
             clock: self.clock.read)
         let lane = try await TestLane.on(buffer)
         let count = Int(SQLiteBuffer.rowsRemovedAtOnce(.full)) * 2 + 1
@@ -177,7 +177,7 @@ struct SQLiteBufferTests {
             try await self.buffer.seal()
         }
         let entries = try await self.buffer.pending()
-        try await self.database.write { try PendingBatches.discard(entries[0], $0) }
+        try await self.database.write { try PendingBatches.discard(entries[0], storeIsElsewhere: false, $0) }
         #expect(try self.rows() == 2)
         try await self.buffer.acknowledge(entries[1])
         #expect(try self.rows() == 0)
@@ -260,7 +260,7 @@ struct SQLiteBufferTests {
     @Test("waits for another process's transaction, and says who is in the way when it takes too long")
     func busy() async throws {
         let impatient = try EmbeddedDatabase(directory: self.directory.path, busyTimeout: .milliseconds(1))
-        let buffer = SQLiteBuffer(database: impatient, kind: "embedded", startsNewEpoch: false)
+        let buffer = SQLiteBuffer(database: impatient, kind: "embedded", storeIsElsewhere: false)
         let lane = try await TestLane.on(buffer)
         let other = try OtherProcess(self.database.path)
         try other.lock()

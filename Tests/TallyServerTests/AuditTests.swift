@@ -132,6 +132,74 @@ extension EndToEnd {
             #expect((books["restored"]?.integer ?? 0) + (books["others"]?["accepted"]?.integer ?? 0) >= 3, "\(books)")
         }
 
+        @Test("the books balance when the store moves to MongoDB and back, and say what the other one has")
+        func anotherStore() async throws {
+            let mongo = try await MongoServer.shared()
+            let toMongoDB = ["MONGODB_URI": mongo.uri(database: mongo.uniqueDatabase())]
+            let tally = try await TallyProcess.start(["FLUSH_SCHEDULE": Deployment.never, "EVENT_LOOPS": "1"])
+            let embedded = ["DATA_DIR": tally.dataDirectory.path]
+            func books(_ store: [String: String]) async throws -> JSONValue {
+                let settings = embedded.merging(store) { $1 }
+                let (exit, output) = try await TallyProcess.run(["audit", "--format", "json"], settings: settings)
+                #expect(exit == .code(0), "\(output)")
+                return try JSONValue(parsing: Array(output.utf8))
+            }
+            func flush(_ store: [String: String]) async throws {
+                let (exit, output) = try await TallyProcess.run(["flush"], settings: embedded.merging(store) { $1 })
+                #expect(exit == .code(0) && !output.contains("batches of this epoch are missing"), "\(output)")
+            }
+
+            try await self.count(5, on: tally)
+            try await flush([:])
+            try await self.count(2, on: tally)
+            try await tally.restart(toMongoDB)
+            var found = try await books(toMongoDB)
+            #expect(found["accepted"] == .number("2") && found["pending"] == .number("2"), "\(found)")
+            try await self.count(4, on: tally)
+            try await flush(toMongoDB)
+            found = try await books(toMongoDB)
+            #expect(found["accepted"] == .number("6") && found["persisted"] == .number("6"), "\(found)")
+            #expect(found["elsewhere"] == .number("5") && found["restored"] == .number("0"), "\(found)")
+            let table = try await TallyProcess.run(["audit"], settings: embedded.merging(toMongoDB) { $1 })
+            #expect(table.output.contains("5 more counts went into the embedded store"), "\(table.output)")
+            #expect(!tally.log.contains("batches_missing") && !tally.log.contains("are missing from the store"))
+
+            try await self.count(8, on: tally)
+            try await tally.restart()
+            try await self.count(16, on: tally)
+            try await flush([:])
+            found = try await books([:])
+            #expect(found["accepted"] == .number("29") && found["persisted"] == .number("29"), "\(found)")
+            #expect(found["elsewhere"] == .number("6") && found["restored"] == .number("0"), "\(found)")
+            let back = try await TallyProcess.run(["audit"], settings: embedded)
+            #expect(back.output.contains("6 more counts went into MongoDB"), "\(back.output)")
+
+            // And forward once more.
+            try await self.count(32, on: tally)
+            try await flush(toMongoDB)
+            found = try await books(toMongoDB)
+            #expect(found["accepted"] == .number("38") && found["elsewhere"] == .number("29"), "\(found)")
+            #expect(try await books([:])["balanced"] == .bool(true))
+        }
+
+        @Test("the books balance when the buffer moves to Redis, and the store stays")
+        func anotherBuffer() async throws {
+            let redis = try await RedisServer.start(appendfsync: .always)
+            let tally = try await TallyProcess.start(["FLUSH_SCHEDULE": Deployment.never])
+            try await self.count(5, on: tally)
+            #expect(try await tally.run(["flush"]).exit == .code(0))
+            try await self.count(2, on: tally)
+            try await tally.restart(["REDIS_URL": redis.url])
+            try await self.count(4, on: tally)
+            let settings = ["DATA_DIR": tally.dataDirectory.path, "REDIS_URL": redis.url]
+            #expect(try await TallyProcess.run(["flush"], settings: settings).exit == .code(0))
+            let (exit, output) = try await TallyProcess.run(["audit", "--format", "json"], settings: settings)
+            #expect(exit == .code(0), "\(output)")
+            let books = try JSONValue(parsing: Array(output.utf8))
+            #expect(books["accepted"] == .number("11") && books["persisted"] == .number("11"), "\(output)")
+            #expect(books["elsewhere"] == .number("0"), "\(output)")
+        }
+
         @Test("where a server cannot be reached the command exits 69, and GET /audit says so, with 200")
         func unreachable() async throws {
             let deployment = try await Deployment.start(.redis)
@@ -174,7 +242,7 @@ extension EndToEnd {
             let registry = MetricRegistry()
             let auditing = Auditing(
                 auditor: Auditor(
-                    buffers: [SQLiteBuffer(database: database, kind: "embedded", startsNewEpoch: false)],
+                    buffers: [SQLiteBuffer(database: database, kind: "embedded", storeIsElsewhere: false)],
                     store: SQLiteStore(database: database, logger: .silent), now: { 7 }),
                 meter: AuditMeter(registry))
             #expect(try await auditing.run() == nil)

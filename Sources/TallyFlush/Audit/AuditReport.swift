@@ -19,6 +19,7 @@ public struct AuditReport: Sendable, Equatable {
     public var sums: AuditSums { self.buffers.reduce(self.others) { $0 + $1.sums } }
     public var isBalanced: Bool { self.buffers.allSatisfy(\.isBalanced) }
     public var restored: Int64 { self.buffers.reduce(0) { $0 + $1.restored } }
+    public var elsewhere: Int64 { self.buffers.reduce(0) { $0 + $1.elsewhere } }
 
     /// What is wrong, in words for the operator; nil where nothing is.
     public var fault: String? {
@@ -44,6 +45,7 @@ public struct BufferAudit: Sendable, Equatable {
     public var sums: AuditSums { self.epochs.reduce(AuditSums()) { $0 + $1.sums } }
     public var isBalanced: Bool { self.epochs.allSatisfy(\.isBalanced) }
     public var restored: Int64 { self.epochs.reduce(0) { $0 + $1.restored } }
+    public var elsewhere: Int64 { self.epochs.reduce(0) { $0 + $1.elsewhere } }
 }
 
 /// The books of one epoch.
@@ -52,11 +54,15 @@ public struct EpochAudit: Sendable, Equatable {
     /// Takes counts now; the others have ended.
     public let isCurrent: Bool
     public let sums: AuditSums
+    /// Counts that the buffer accepted, too, and that were flushed into another store: an earlier configuration had that.
+    /// They are in none of the sums.
+    public let elsewhere: Int64
 
-    public init(epoch: Epoch, isCurrent: Bool, sums: AuditSums) {
+    public init(epoch: Epoch, isCurrent: Bool, sums: AuditSums, elsewhere: Int64 = 0) {
         self.epoch = epoch
         self.isCurrent = isCurrent
         self.sums = sums
+        self.elsewhere = elsewhere
     }
 
     /// An epoch ends when its buffer may have been put back to an older state of itself. It may then know of fewer
@@ -75,7 +81,7 @@ public struct EpochAudit: Sendable, Equatable {
 
 /// Numbers of counts.
 public struct AuditSums: Sendable, Equatable {
-    /// What the buffer has taken.
+    /// What the buffer has taken for this store.
     public var accepted: Int64 = 0
     /// What the store's documents have.
     public var persisted: Int64 = 0

@@ -38,14 +38,19 @@ struct AuditedBooks: Sendable, Equatable {
             buffer: buffer.kind,
             epochs: epochs.map { epoch in
                 let entry = entries[epoch]
-                let waiting = ledger.pending.filter { $0.id.epoch == epoch && $0.id.number > entry?.lastNumber ?? 0 }
+                let finished = ledger.finished(epoch, entry)
+                let waiting = ledger.pending.filter { $0.id.epoch == epoch && $0.id.number > finished }
                 let isCurrent = epoch == ledger.epoch
+                // What was accepted for the other store is no concern of this one. Nothing is taken from a sum that is
+                // known no more.
+                let elsewhere = ledger.accepted[epoch] == nil ? 0 : ledger.elsewhere[epoch]?.total ?? 0
                 return EpochAudit(
                     epoch: epoch, isCurrent: isCurrent,
                     sums: AuditSums(
-                        accepted: ledger.accepted[epoch] ?? 0, persisted: entry?.persisted ?? 0,
+                        accepted: (ledger.accepted[epoch] ?? 0) - elsewhere, persisted: entry?.persisted ?? 0,
                         pending: waiting.reduce(isCurrent ? ledger.live : 0) { $0 + $1.total },
-                        deadLettered: entry?.deadLettered ?? 0))
+                        deadLettered: entry?.deadLettered ?? 0),
+                    elsewhere: elsewhere)
             })
     }
 
@@ -55,7 +60,7 @@ struct AuditedBooks: Sendable, Equatable {
         return self.buffers.allSatisfy { buffer in
             let numbers = Dictionary(grouping: buffer.ledger.pending.map(\.id), by: \.epoch)
             return Set(numbers.keys).union([buffer.ledger.epoch]).allSatisfy { epoch in
-                let finished = entries[epoch]?.lastNumber ?? 0
+                let finished = buffer.ledger.finished(epoch, entries[epoch])
                 let waiting = (numbers[epoch] ?? []).map(\.number).filter { $0 > finished }.sorted()
                 // How many batches a past epoch had is known no more; then the last one that waits is the end.
                 let last = epoch == buffer.ledger.epoch ? buffer.ledger.lastNumber : waiting.last ?? finished
@@ -72,5 +77,12 @@ struct AuditedBooks: Sendable, Equatable {
             now.ledger.epoch == before.ledger.epoch && now.ledger.lastNumber == before.ledger.lastNumber
                 && now.ledger.pending == before.ledger.pending
         }
+    }
+}
+
+extension BufferLedger {
+    /// Up to which number an epoch is finished, be it in the store in use or in an earlier one.
+    fileprivate func finished(_ epoch: Epoch, _ entry: StoreLedgerEntry?) -> Int64 {
+        max(entry?.lastNumber ?? 0, self.elsewhere[epoch]?.lastNumber ?? 0)
     }
 }

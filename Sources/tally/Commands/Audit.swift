@@ -23,7 +23,7 @@ struct Audit: AsyncParsableCommand {
             try await withStorage(self.options) { storage in
                 let report = try await Auditor(buffers: storage.buffers, store: storage.store, now: Timestamp.now)
                     .audit()
-                print(self.format == .json ? Output.json(report) : AuditTable.render(report))
+                print(self.format == .json ? Output.json(report) : AuditTable.render(report, store: storage.store.kind))
                 if !report.isBalanced { throw ExitCode(ExitStatus.checkFailed) }
             }
         }
@@ -32,7 +32,8 @@ struct Audit: AsyncParsableCommand {
 
 /// The books for a person: a line for each buffer and the sum, and one for each epoch that is out of balance.
 enum AuditTable {
-    static func render(_ report: AuditReport) -> String {
+    /// - Parameter store: the kind of the one in use.
+    static func render(_ report: AuditReport, store: String) -> String {
         var rows = report.buffers.map { self.row($0.buffer, $0.sums, self.verdict($0)) }
         if report.others != AuditSums() { rows.append(self.row("others", report.others, "")) }
         rows.append(self.row("all", report.sums, report.isBalanced ? "balanced" : "NOT BALANCED"))
@@ -48,6 +49,12 @@ enum AuditTable {
             text +=
                 "\n\n\(Quantity.of(report.restored, "count")) were flushed before a buffer was put back to an older state, "
                 + "and are kept"
+        }
+        if report.elsewhere > 0 {
+            let other = store == "embedded" ? "MongoDB" : "the embedded store"
+            text +=
+                "\n\n\(Quantity.of(report.elsewhere, "more count")) went into \(other) while MONGODB_URI was "
+                + "\(store == "embedded" ? "set" : "not set"), and are kept there; tally export and tally import move them"
         }
         if report.sums.deadLettered > 0 {
             text +=
