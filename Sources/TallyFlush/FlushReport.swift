@@ -19,7 +19,8 @@ public struct FlushReport: Sendable, Equatable {
         self.total += batch.total
     }
 
-    mutating func add(_ other: FlushReport) {
+    /// Adds what another flush moved, and the buffers that it left out.
+    public mutating func add(_ other: FlushReport) {
         self.batches += other.batches
         self.counters += other.counters
         self.documents += other.documents

@@ -219,6 +219,12 @@ public final class TallyProcess: Sendable {
             arguments, environment: self.environment(settings), directory: folder.url, within: limit)
     }
 
+    /// Starts a command of the program with these settings alone.
+    public static func start(_ arguments: [String], settings: [String: String]) async throws -> ServerProcess {
+        try await self.start(
+            arguments, environment: self.environment(settings), directory: FileManager.default.temporaryDirectory)
+    }
+
     private static func run(
         _ arguments: [String], environment: [String: String], directory: URL, within limit: Duration
     ) async throws -> (exit: ServerProcess.Exit, output: String) {

@@ -34,10 +34,12 @@ struct Flush: AsyncParsableCommand {
                             + Quantity.of(flush.report.total, "count"))
                 }
                 // A service beside this one may hold the lock for a moment; what was asked for is a flush, so it waits.
-                var report = try await flusher.flush(isUrgent: true, progress: show)
-                while !report.skippedBuffers.isEmpty {
+                var last = try await flusher.flush(isUrgent: true, progress: show)
+                var report = last
+                while !last.skippedBuffers.isEmpty {
                     try await Task.sleep(for: .milliseconds(200))
-                    report = try await flusher.flush(isUrgent: true, progress: show)
+                    last = try await flusher.flush(isUrgent: true, progress: show)
+                    report.add(last)
                 }
                 progress.end()
                 print(report.batches == 0 ? "nothing to move" : report.summary)

@@ -44,6 +44,31 @@ extension EndToEnd {
             #expect(try await tally.run(["clients"]).output.contains("acme"))
         }
 
+        @Test("a flush that waits for another instance says all that it moved, from whatever buffer")
+        func flushBesideAnother() async throws {
+            let deployment = try await Deployment.start(.redis)
+            let redis = try #require(deployment.redis)
+            // What an earlier configuration left in the file.
+            var embedded = deployment.settings(flush: Deployment.never)
+            embedded["REDIS_URL"] = nil
+            let tally = try await TallyProcess.start(embedded)
+            for _ in 1...3 {
+                #expect(
+                    try await TestConnection.once(port: tally.port, .GET, "/track?clientName=a&testID=t&variation=B")
+                        .status == 200)
+            }
+            try await tally.kill()
+            try await redis.command(["SET", "{tally}:flush-lock", "somebody"])
+            let flush = try await TallyProcess.start(["flush"], settings: deployment.settings())
+            try await eventually("the counts of the file to be moved", log: { flush.log }) {
+                try await deployment.countedInStore(clients: ["a"]).values.first == 3
+            }
+            #expect(flush.isRunning)
+            try await redis.command(["DEL", "{tally}:flush-lock"])
+            #expect(try await flush.waitUntilExit(within: .seconds(60)) == .code(0))
+            #expect(flush.log.contains("moved 3 counts"), "\(flush.log)")
+        }
+
         @Test(
             "a MONGODB_URI that is no connection string is a wrong setting to every command, and its password is not shown",
             arguments: [
