@@ -53,6 +53,28 @@ extension EndToEnd {
             #expect(auditExit == .code(0), "\(table)")
         }
 
+        @Test("counts that both the total and the hours of a document refuse are told once as counts, once as hours")
+        func checked() async throws {
+            let deployment = try await Deployment.start(.mongoDB)
+            let mongo = try #require(deployment.mongo)
+            let tally = try await TallyProcess.start(deployment.settings(flush: Deployment.never))
+            try await mongo.command(
+                ["create": "acme.hourly", "validator": ["never": ["$exists": true]]], database: deployment.database)
+            try await self.count("cta", 5, on: tally)
+            try await deployment.flush(tally)
+            let hours = try await tally.run(["check", "--quiet"])
+            #expect(hours.exit == .code(1) && hours.output.contains("the hours of 5 counts wait"), "\(hours.output)")
+            #expect(!hours.output.contains("  5 counts wait"), "\(hours.output)")
+
+            try await mongo.command(
+                ["collMod": "acme", "validator": ["never": ["$exists": true]]], database: deployment.database)
+            try await self.count("cta", 2, on: tally)
+            try await deployment.flush(tally)
+            let both = try await tally.run(["check", "--quiet"])
+            #expect(both.exit == .code(1) && both.output.contains("  2 counts wait in dead letters"), "\(both.output)")
+            #expect(both.output.contains("the hours of 7 counts wait in dead letters"), "\(both.output)")
+        }
+
         private func count(_ test: String, _ counts: Int, on tally: TallyProcess) async throws {
             let response = try await TestConnection.once(
                 port: tally.port, .POST, "/track", headers: ["content-type": "application/json"],

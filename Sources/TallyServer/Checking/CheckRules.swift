@@ -1,4 +1,5 @@
 import TallyConfig
+import TallyCore
 import TallyMongo
 import TallyRedis
 
@@ -158,16 +159,31 @@ enum CheckRules {
         return findings + self.clock(mongo.clockAheadSeconds, of: "MongoDB")
     }
 
-    /// - Parameter deadLettered: the counts of documents that MongoDB refused, which wait for somebody to mend them.
-    static func deadLetters(_ deadLettered: Int64) -> [Finding] {
-        guard deadLettered > 0 else { return [Finding(.fine, "MongoDB", "no dead letters")] }
-        return [
-            Finding(
-                .unsafe, "MongoDB",
-                "\(deadLettered) counts wait in dead letters, since MongoDB refused their documents",
-                means: "they are kept, and are missing from the numbers",
-                mend: "see tally.deadletters for the reason, mend the documents, then run: tally flush --dead-letters")
-        ]
+    /// - Parameter queues: what documents refused, and waits for somebody to mend them.
+    static func deadLetters(_ queues: [DeadLetterQueue]) -> [Finding] {
+        guard !queues.isEmpty else { return [Finding(.fine, "MongoDB", "no dead letters")] }
+        // The hours hold the counts of the totals a second time.
+        let totals = queues.filter { $0.day == nil }.reduce(0) { $0 + $1.total }
+        let hours = queues.filter { $0.day != nil }.reduce(0) { $0 + $1.total }
+        let mend = "see tally.deadletters for the reason, mend the documents, then run: tally flush --dead-letters"
+        var findings: [Finding] = []
+        if totals > 0 {
+            findings.append(
+                Finding(
+                    .unsafe, "MongoDB",
+                    "\(Quantity.of(totals, "count")) \(totals == 1 ? "waits" : "wait") in dead letters, since MongoDB "
+                        + "refused their documents",
+                    means: "they are kept, and are missing from the numbers", mend: mend))
+        }
+        if hours > 0 {
+            findings.append(
+                Finding(
+                    .unsafe, "MongoDB",
+                    "the hours of \(Quantity.of(hours, "count")) wait in dead letters, since MongoDB refused their "
+                        + "documents",
+                    means: "they are kept, and are missing from the history and from tally export", mend: mend))
+        }
+        return findings
     }
 
     /// What keeps the marks in MongoDB's documents from being pruned, which nobody but the operator can end.

@@ -48,7 +48,7 @@ extension Storage {
         if let mongo, let uri = settings.mongoDBURI {
             findings += await Self.attempt("MongoDB", means: "nothing is flushed; counts wait in the buffer") {
                 CheckRules.mongoDB(try await mongo.inspect(clock: Timestamp.precisely), at: uri.redacted)
-                    + CheckRules.deadLetters(try await mongo.deadLetters().reduce(0) { $0 + $1.total })
+                    + CheckRules.deadLetters(try await mongo.deadLetters())
                     + CheckRules.stuckEpochs(try await mongo.stuckEpochs())
             }
         }
