@@ -27,7 +27,7 @@ struct ReadController {
                 status: 404,
                 detail: "nothing was ever flushed for client \(query.client); counts show after the next flush")
         }
-        let wantsCSV = Self.prefersCSV(request.headers[values: .accept])
+        let wantsCSV = Acceptance(request.headers[values: .accept]).prefersCSV
         return Self.cacheable(
             request, type: wantsCSV ? "text/csv; charset=utf-8" : "application/json",
             body: wantsCSV ? MetricsCSV.render(metrics) : MetricsJSON.render(metrics), holding: place)
@@ -74,21 +74,6 @@ struct ReadController {
             withExtendedLifetime(place) {}
         }
         return Response(status: .ok, headers: headers, body: pieces)
-    }
-
-    /// Whether CSV is asked for, and not less than JSON (RFC 9110, section 12.5.1).
-    static func prefersCSV(_ accept: [String]) -> Bool {
-        var csv = 0.0
-        var json = 0.0
-        for range in accept.joined(separator: ",").split(separator: ",") {
-            let parts = range.split(separator: ";").map { $0.trimmingSpaces() }
-            guard let type = parts.first?.lowercased() else { continue }
-            let weight =
-                parts.dropFirst().first { $0.lowercased().hasPrefix("q=") }.flatMap { Double($0.dropFirst(2)) } ?? 1
-            if type == "text/csv" || type == "text/*" { csv = max(csv, weight) }
-            if type == "application/json" || type == "application/*" { json = max(json, weight) }
-        }
-        return csv > 0 && csv > json
     }
 }
 
