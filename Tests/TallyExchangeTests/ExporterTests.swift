@@ -31,7 +31,7 @@ private final class AheadInTotals: CounterStore {
         return isLacking ? hours.filter { $0.hour.hoursSince1970 == 500_001 } : hours
     }
 
-    func apply(_ batch: SealedBatch, pace: FlushPace) async throws { try await self.store.apply(batch, pace: pace) }
+    func apply(_ batch: SealedBatch, pace: FlushPace, oldest: Int64?) async throws { try await self.store.apply(batch, pace: pace, oldest: oldest) }
     func close(_ epoch: Epoch) async throws { try await self.store.close(epoch) }
     func recordFlush(at secondsSince1970: Int64) async throws {
         try await self.store.recordFlush(at: secondsSince1970)
@@ -50,7 +50,7 @@ struct ExporterTests {
     init() async throws {
         self.folder = try TemporaryDirectory("export")
         self.database = try EmbeddedDatabase(directory: self.folder.url.appendingPathComponent("data").path)
-        self.store = SQLiteStore(database: self.database)
+        self.store = SQLiteStore(database: self.database, logger: .silent)
         for number: Int64 in 1...2 {
             try await self.store.apply(
                 SealedBatch(

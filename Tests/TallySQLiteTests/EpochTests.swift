@@ -70,7 +70,7 @@ struct EpochTests {
     @Test("end as well where the store is in the same file and was elsewhere before, once")
     func storeBack() async throws {
         let elsewhere = TemporaryDirectory()
-        let store = SQLiteStore(database: try EmbeddedDatabase(directory: elsewhere.path))
+        let store = SQLiteStore(database: try EmbeddedDatabase(directory: elsewhere.path), logger: .silent)
         let first = try self.open(self.directory)
         _ = try await TestLane.on(first).send(CountBatch(Hit(count: 3)))
         try await first.flush(to: store)

@@ -58,9 +58,9 @@ private final class Refusing: CounterStore {
 
     var kind: String { self.store.kind }
 
-    func apply(_ batch: SealedBatch, pace: FlushPace) async throws {
+    func apply(_ batch: SealedBatch, pace: FlushPace, oldest: Int64?) async throws {
         guard batch.id != self.refused else { throw StoreError(.unavailable, "away") }
-        try await self.store.apply(batch, pace: pace)
+        try await self.store.apply(batch, pace: pace, oldest: oldest)
     }
 
     func close(_ epoch: Epoch) async throws { try await self.store.close(epoch) }
