@@ -63,6 +63,9 @@ public final class CronJobs: Service {
         }
     }
 
+    /// The names of all jobs, in the order in which they were registered.
+    public var names: [String] { self.state.withLock { $0.entries.map(\.name) } }
+
     /// The next tick of a job, in seconds since 1970. Nil for a name that no job has.
     public func nextRun(of name: String) -> Int64? {
         let entry = self.state.withLock { state in state.entries.first { $0.name == name } }

@@ -72,6 +72,7 @@ extension App {
             try TLSCertificate(certificateFile: files.certificate, keyFile: files.key)
         }
         if let certificate { try Jobs.registerRenewal(of: certificate, on: cron) }
+        JobMeter.begin(cron.names, in: registry)
         let resolver = ClientAddressResolver(trustedProxies: settings.trustedProxies)
         let trackAccess = AccessRule(allowed: settings.trackAllowed, resolver: resolver)
         let readAccess = AccessRule(allowed: settings.readAllowed, resolver: resolver)
