@@ -22,7 +22,7 @@ run: build ## Build for release and start the service (ARGS are those of `tally 
 build: setup ## Build the program for release
 	swift build $(RELEASE) --product tally
 
-test: setup-tests ## Run all tests, with real servers (ARGS are those of `swift test`)
+test: setup-tests lint ## See to the form of the sources, and run all tests, with real servers (ARGS are those of `swift test`)
 	swift build --build-tests
 	swift test --skip-build --disable-xctest $(ARGS)
 
