@@ -12,6 +12,7 @@ public final class TallyProcess: Sendable {
     private let arguments: [String]
     private let settings: [String: String]
     private let output: Output
+    private let fileLimit: Int?
 
     public let port: Int
 
@@ -29,15 +30,17 @@ public final class TallyProcess: Sendable {
     ///     are settings of tally are not passed on. They win.
     ///   - arguments: further arguments after `serve`.
     ///   - output: where standard output goes.
+    ///   - fileLimit: how many files it may have open, and may not raise that; nil for what the tests may have.
     /// - Throws: `TestSupportError` where it was not built, or does not come up; its text ends with its log.
     public static func start(
-        _ settings: [String: String] = [:], arguments: [String] = [], output: Output = .log
+        _ settings: [String: String] = [:], arguments: [String] = [], output: Output = .log, fileLimit: Int? = nil
     ) async throws -> TallyProcess {
         let executable = try self.findExecutable()
         let named = settings["PORT"].flatMap { Int($0) } ?? 0
         let port = try named == 0 ? FreePort.next() : named
         let tally = try TallyProcess(
-            executable: executable, port: port, settings: settings, arguments: arguments, output: output)
+            executable: executable, port: port, settings: settings, arguments: arguments, output: output,
+            fileLimit: fileLimit)
         try await tally.launch()
         return tally
     }
@@ -53,10 +56,11 @@ public final class TallyProcess: Sendable {
     public static func builtFile(_ name: String) -> String { Executable.buildFolder.appendingPathComponent(name).path }
 
     private init(
-        executable: String, port: Int, settings: [String: String], arguments: [String], output: Output
+        executable: String, port: Int, settings: [String: String], arguments: [String], output: Output, fileLimit: Int?
     ) throws {
         self.executable = executable
         self.output = output
+        self.fileLimit = fileLimit
         self.port = port
         self.folder = try TemporaryDirectory("tally")
         self.arguments = arguments
@@ -140,6 +144,7 @@ public final class TallyProcess: Sendable {
             command = ["sh", "-c", #"pipe="$0"; exec 3<>"$pipe" >"$pipe" 3<&- "$@""#, pipe.path] + command
         case .closed: command = ["sh", "-c", #"exec "$@" <&- >&- 2>&-"#, "sh"] + command
         }
+        if let fileLimit { command = ["sh", "-c", #"ulimit -n "$0" && exec "$@""#, String(fileLimit)] + command }
         let process = try await ServerProcess.start(
             command[0], Array(command.dropFirst()), environment: Self.environment(self.settings.merging(more) { $1 }),
             directory: self.folder.url,

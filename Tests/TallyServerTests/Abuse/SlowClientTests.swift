@@ -231,16 +231,31 @@ extension EndToEnd {
 
         @Test("a limit on files that is too small for MAX_CONNECTIONS is said at the start, and kept to")
         func fileLimit() async throws {
-            let tally = try await TallyProcess.start(["MAX_CONNECTIONS": "1000000"])
-            // Where the system allows a million files there is nothing to say.
-            var limit = rlimit()
-            #if os(Linux)
-            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            #else
-            getrlimit(RLIMIT_NOFILE, &limit)
-            #endif
-            guard limit.rlim_max < 1_000_000 else { return }
+            let tally = try await TallyProcess.start(["MAX_CONNECTIONS": "1000"], fileLimit: 700)
             #expect(tally.log.contains("MAX_CONNECTIONS"), "\(tally.log)")
+            let words = try #require(tally.log.firstMatch(of: /open files allows (\d+) connections/))
+            let possible = try #require(Int(words.output.1))
+            #expect((100..<700).contains(possible))
+            func isServed(_ connection: ByteConnection) async throws -> Bool {
+                try await connection.send(Array("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
+                let head: String = try await connection.receive { buffer in
+                    guard String(buffer: buffer).contains("\r\n\r\n") else { return nil }
+                    return buffer.readString(length: buffer.readableBytes)
+                }
+                #expect(head.hasPrefix("HTTP/1.1 200 ") || head.hasPrefix("HTTP/1.1 503 "), "\(head)")
+                return head.hasPrefix("HTTP/1.1 200 ")
+            }
+            var served: [ByteConnection] = []
+            var refused: [ByteConnection] = []
+            for _ in 0..<(possible + 30) {
+                let connection = try await ByteConnection.connect(port: tally.port)
+                if try await isServed(connection) { served.append(connection) } else { refused.append(connection) }
+            }
+            // The probe that saw it start may have had a place for a while.
+            #expect(((possible - 2)...possible).contains(served.count), "\(served.count) of \(possible)")
+            #expect(refused.count >= 30)
+            for connection in served { #expect(try await isServed(connection)) }
+            #expect(tally.isRunning)
         }
     }
 }
