@@ -44,7 +44,7 @@ def save(figure, folder, name):
 def rows_of(results, key):
     """(row, spread) for every row that has this value."""
     rounds = results["parts"]["rows"]["rounds"]
-    found = [(row, Spread.of([each[row.key][key] for each in rounds])) for row in ROWS]
+    found = [(row, Spread.of([each[row.key][key] for each in rounds if row.key in each])) for row in ROWS]
     return [(row, spread) for row, spread in found if spread]
 
 

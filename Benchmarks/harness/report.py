@@ -82,7 +82,9 @@ def _rows(results):
         return None
     lines, failures = [], []
     for row in ROWS:
-        samples = [each[row.key] for each in part["rounds"]]
+        samples = [each[row.key] for each in part["rounds"] if row.key in each]
+        if not samples:
+            continue
         values = lambda key: [each[key] for each in samples]
         errors = sum(values("bad_status")) + sum(values("socket_errors"))
         if errors:

@@ -30,12 +30,17 @@ _tally_on_redis = lambda stage, programs, redis: servers.start_tally(stage, prog
 ROWS = [
     Row("nginx", "nginx, `return 204`", lambda stage, programs: Running(servers.start_nginx(stage))),
     Row("nio", "SwiftNIO, empty 204", lambda stage, programs: Running(servers.start_peer(stage, programs.nio))),
+    Row("nio_tally", "SwiftNIO, empty 204, as many loops as tally", lambda stage, programs: Running(
+        servers.start_peer(stage, programs.nio, options=("--loops", servers.TALLY_LOOPS)))),
     Row("node", "Node/Express, INCR",
         _on_redis(lambda stage, programs, redis: servers.start_node(stage, redis))),
     Row("go", "Go, HINCRBY",
         _on_redis(lambda stage, programs, redis: servers.start_peer(stage, programs.go_hincrby, redis))),
     Row("go_batching", "Go, batching",
         _on_redis(lambda stage, programs, redis: servers.start_peer(stage, programs.go_batching, redis))),
+    Row("go_batching_tally", "Go, batching, as many lanes as tally",
+        _on_redis(lambda stage, programs, redis: servers.start_peer(
+            stage, programs.go_batching, redis, ("--lanes", servers.TALLY_LOOPS)))),
     Row("tally_redis", "tally on Redis", _on_redis(_tally_on_redis)),
     Row("tally_embedded", "tally embedded",
         lambda stage, programs: Running(servers.start_tally(stage, programs))),
@@ -44,7 +49,8 @@ ROWS = [
 ]
 
 #: What is compared with each other stands side by side, since a machine's pace changes within a minute.
-ORDER = ["nginx", "nio", "tally_redis", "tally_always", "node", "go", "go_batching", "tally_embedded", "tally_redis_256"]
+ORDER = ["nginx", "nio", "nio_tally", "tally_redis", "tally_always", "node", "go", "go_batching", "go_batching_tally",
+         "tally_embedded", "tally_redis_256"]
 
 
 def run(programs, options, say):
@@ -60,7 +66,7 @@ def run(programs, options, say):
                 one = measure([running], options.seconds, row.connections, label=row.label)
             found[row.key] = one
             redis = "" if one["redis_cpu_us"] is None else f", Redis {one['redis_cpu_us']:.2f} us"
-            say(f"round {number + 1}  {row.label:38} {one['requests_per_s']:9,.0f}/s  p99 {one['p99_ms']:7.2f} ms  "
+            say(f"round {number + 1}  {row.label:44} {one['requests_per_s']:9,.0f}/s  p99 {one['p99_ms']:7.2f} ms  "
                 f"CPU {one['cpu_us']:6.2f} us{redis}")
         rounds.append(found)
     return {"rounds": rounds}

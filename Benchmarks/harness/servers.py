@@ -14,6 +14,9 @@ BUILD = ROOT / ".build-bench"
 # Once a year, so that no flush falls into a measurement that is not about flushing.
 NO_FLUSH = "0 0 29 2 *"
 
+# As many as tally takes: half the processors, and a lane to Redis for each.
+TALLY_LOOPS = max(1, len(os.sched_getaffinity(0)) // 2)
+
 # Debian's, with the libraries that Debian packages for it.
 NODE = "/usr/bin/node"
 NODE_ENVIRONMENT = {"NODE_PATH": "/usr/share/nodejs:/usr/lib/nodejs", "NODE_ENV": "production"}
@@ -112,10 +115,10 @@ def start_nginx(stage):
         answers)
 
 
-def start_peer(stage, program, redis=None):
+def start_peer(stage, program, redis=None, options=()):
     port = free_port()
     address = ["--redis", f"127.0.0.1:{redis.port}"] if redis else []
-    return stage.start(program.name, [program, "--port", port, *address], port, answers)
+    return stage.start(program.name, [program, "--port", port, *address, *options], port, answers)
 
 
 def start_node(stage, redis):

@@ -1,7 +1,7 @@
 // A peer for the benchmark: the least that an HTTP/1 server on SwiftNIO can do. Every request is answered with an empty
 // 204; nothing is parsed beyond HTTP and nothing is counted. What tally costs above this is tally's own doing.
 //
-// Usage: nio-bare --port PORT
+// Usage: nio-bare [--port PORT] [--loops NUMBER]; without a number one loop for each processor
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -25,15 +25,17 @@ final class EmptyAnswer: ChannelInboundHandler {
     }
 }
 
-var port = 8084
-if let flag = CommandLine.arguments.firstIndex(of: "--port") {
-    guard flag + 1 < CommandLine.arguments.count, let number = Int(CommandLine.arguments[flag + 1]) else {
-        fatalError("--port needs a number")
+/// The number that follows an option; nil where the option is not there.
+func number(of option: String) -> Int? {
+    guard let flag = CommandLine.arguments.firstIndex(of: option) else { return nil }
+    guard flag + 1 < CommandLine.arguments.count, let number = Int(CommandLine.arguments[flag + 1]), number > 0 else {
+        fatalError("\(option) needs a number from 1")
     }
-    port = number
+    return number
 }
 
-let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+let port = number(of: "--port") ?? 8084
+let group = MultiThreadedEventLoopGroup(numberOfThreads: number(of: "--loops") ?? System.coreCount)
 let server = try await ServerBootstrap(group: group)
     .serverChannelOption(.backlog, value: 4096)
     .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
