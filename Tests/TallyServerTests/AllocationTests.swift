@@ -5,11 +5,12 @@ import Testing
 
 extension EndToEnd {
     /// The hot path's allocations, counted from outside by a preloaded library. The counts are those of a debug build,
-    /// which allocates more than a release build; they are held so that one more per request is noticed.
+    /// which allocates more than a release build, and differ by a few from run to run, with how the requests fall into batches:
+    /// the bounds lie above that, so what is noticed is a handful more per request, not one.
     @Suite struct Allocations {
         private static let path = "/track?clientName=acme&testID=cta&variation=B"
 
-        @Test("a tracked request allocates no more than it did")
+        @Test("a tracked request allocates 24 times at most of 32 at a time, and 48 alone")
         func perRequest() async throws {
             let library = TallyProcess.builtFile("libAllocationCounter.so")
             try #require(FileManager.default.fileExists(atPath: library), "swift build --build-tests makes it")
