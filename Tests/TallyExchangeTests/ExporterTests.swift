@@ -31,7 +31,9 @@ private final class AheadInTotals: CounterStore {
         return isLacking ? hours.filter { $0.hour.hoursSince1970 == 500_001 } : hours
     }
 
-    func apply(_ batch: SealedBatch, pace: FlushPace, oldest: Int64?) async throws { try await self.store.apply(batch, pace: pace, oldest: oldest) }
+    func apply(_ batch: SealedBatch, pace: FlushPace, oldest: Int64?) async throws {
+        try await self.store.apply(batch, pace: pace, oldest: oldest)
+    }
     func close(_ epoch: Epoch) async throws { try await self.store.close(epoch) }
     func recordFlush(at secondsSince1970: Int64) async throws {
         try await self.store.recordFlush(at: secondsSince1970)
