@@ -25,21 +25,31 @@ struct DurabilityBarrier {
         let info = try await self.client.command(["INFO", "persistence"]).text ?? ""
         guard PersistenceState(info).keepsAppendOnlyFile else { return }
         // Where it may not be asked, the slower assumption is the safe one.
-        if await self.client.setting("appendfsync") == "always" { return }
-        if try await self.isSynced() { return }
-        try await self.waitUntilOld(entries)
+        let fsync = await self.client.setting("appendfsync")
+        if fsync == "always" { return }
+        switch try await self.isSynced() {
+        case true?: return
+        // Where Redis leaves it to the system it never knows.
+        case false? where fsync != "no":
+            throw BufferError(
+                .unavailable,
+                "Redis has not synced its append-only file within \(Self.waitMilliseconds / 1_000) s; what is pending is "
+                    + "flushed when it has. See whether its disk is full, or busy")
+        default: try await self.waitUntilOld(entries)
+        }
     }
 
-    /// False where this Redis knows no such command, or the sync did not come in time.
-    private func isSynced() async throws -> Bool {
-        // WAITAOF waits for the last write of its own connection, which this one makes sure of: it comes after whatever
-        // could be read before.
-        _ = try await self.client.command(["PEXPIRE", self.keys.flushLock, String(RedisBuffer.lockMilliseconds)])
+    /// Nil where this Redis knows no such command; false where the sync did not come in time.
+    private func isSynced() async throws -> Bool? {
         do {
+            // WAITAOF waits for the last write of its own connection, and for nothing where that has written nothing. This
+            // write comes after whatever could be read before. (Not one to the flush lock: that may be gone by now, or
+            // another's.)
+            _ = try await self.client.command(["HSET", self.keys.meta, "synced", String(Timestamp.now())])
             let reply = try await self.client.command(["WAITAOF", "1", "0", String(Self.waitMilliseconds)])
             return reply.array?.first == .integer(1)
         } catch let error as BufferError where error.code == .refused {
-            return false
+            return nil
         }
     }
 

@@ -43,6 +43,64 @@ import Testing
         await flushing.shutdown()
     }
 
+    private func calls(of command: String, in redis: RedisServer) async throws -> Int {
+        let info = try await redis.command(["INFO", "commandstats"]).text ?? ""
+        let line = info.split(separator: "\r\n").first { $0.hasPrefix("cmdstat_\(command):calls=") }
+        return line.flatMap { Int($0.split(separator: "=")[1].prefix { $0.isNumber }) } ?? 0
+    }
+
+    @Test("a server that can say when it has synced is asked, and not waited for by the clock")
+    func waitaof() async throws {
+        let redis = try await RedisServer.start(.valkey91, appendfsync: .everysec)
+        let (sealing, flushing) = (self.buffer(redis), self.buffer(redis))
+        try await sealing.ping()
+        try await self.count(in: redis)
+        try await sealing.seal()
+        let before = try await self.calls(of: "time", in: redis)
+        #expect(try await flushing.pending().count == 1)
+        #expect(try await self.calls(of: "waitaof", in: redis) == 1)
+        #expect(try await self.calls(of: "time", in: redis) == before)
+        for buffer in [sealing, flushing] { await buffer.shutdown() }
+    }
+
+    @Test("a server that leaves the sync to the system is asked in vain, and waited for by the clock")
+    func waitaofInVain() async throws {
+        let redis = try await RedisServer.start(.valkey91, appendfsync: .off)
+        let (sealing, flushing) = (self.buffer(redis), self.buffer(redis))
+        try await sealing.ping()
+        try await self.count(in: redis)
+        try await sealing.seal()
+        let before = try await self.calls(of: "time", in: redis)
+        // This connection has written nothing before.
+        #expect(try await flushing.pending().count == 1)
+        #expect(try await self.calls(of: "waitaof", in: redis) == 1)
+        #expect(try await self.calls(of: "time", in: redis) == before + 1)
+        for buffer in [sealing, flushing] { await buffer.shutdown() }
+    }
+
+    @Test("what a server says that it has not synced is not given out")
+    func unsynced() async throws {
+        let redis = try await ScriptedRedis.start { _, command in
+            switch command {
+            case "EVAL": .reply("*3\r\n$16\r\n00000000000000ab\r\n$4\r\nkept\r\n$0\r\n\r\n")
+            case "LRANGE": .reply("*1\r\n$24\r\nbatch:00000000000000ab:1\r\n")
+            case "INFO": .reply("$15\r\naof_enabled:1\r\n\r\n")
+            case "CONFIG": .reply("*2\r\n$11\r\nappendfsync\r\n$8\r\neverysec\r\n")
+            case "HSET": .reply(":1\r\n")
+            case "WAITAOF": .reply("*2\r\n:0\r\n:0\r\n")
+            default: .reply("+OK\r\n")
+            }
+        }
+        let buffer = RedisBuffer(
+            endpoint: RedisEndpoint(host: "127.0.0.1", port: redis.port), keyPrefix: "tally", bounds: .standard,
+            owner: "mongodb", eventLoop: MultiThreadedEventLoopGroup.singleton.next(), logger: .silent)
+        let failure = await #expect(throws: BufferError.self) { try await buffer.pending() }
+        #expect(failure?.code == .unavailable)
+        #expect(failure?.description.contains("disk") == true, "\(failure as Any)")
+        await buffer.shutdown()
+        try await redis.stop()
+    }
+
     @Test("after a restart the append-only file is written anew before anything is counted")
     func rewritten() async throws {
         let redis = try await RedisServer.start(appendfsync: .always)

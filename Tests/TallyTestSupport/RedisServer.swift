@@ -12,6 +12,33 @@ public final class RedisServer: Sendable {
         case off = "no"
     }
 
+    /// Which server: the promises hold for several.
+    public enum Program: String, CaseIterable, Sendable {
+        /// Debian's, or what `REDIS_SERVER` names.
+        case installed
+        /// The oldest that is promised.
+        case redis62 = "redis-6.2"
+        /// Has WAITAOF.
+        case valkey91 = "valkey-9.1"
+
+        func find() throws -> String {
+            switch self {
+            case .installed:
+                return try Executable.find(
+                    variable: "REDIS_SERVER", candidates: ["redis-server"],
+                    advice: "Run the tests with `make test`, which installs it, or run: apt-get install redis-server")
+            case .redis62, .valkey91:
+                let link = Executable.repository.appendingPathComponent(".tools/\(self.rawValue)").path
+                guard let path = Executable.find(link) else {
+                    throw TestSupportError(
+                        "\(link) was not found. Run the tests with `make test`, which fetches it, or run: "
+                            + "Scripts/setup-redis-versions")
+                }
+                return path
+            }
+        }
+    }
+
     /// What has been started; changes with every restart.
     private let process = Mutex<ServerProcess?>(nil)
     private let folder: TemporaryDirectory
@@ -30,6 +57,7 @@ public final class RedisServer: Sendable {
     /// Starts a server and waits until it answers.
     ///
     /// - Parameters:
+    ///   - program: which server.
     ///   - appendfsync: nil runs it without an append-only file, so that it keeps nothing over a restart.
     ///   - password: what `requirepass` asks for.
     ///   - tls: with a certificate of its own for 127.0.0.1 and localhost; `caFile` trusts it.
@@ -37,12 +65,11 @@ public final class RedisServer: Sendable {
     ///   - extra: further options, `--name value`; they win over those set here.
     /// - Throws: `TestSupportError` where there is no redis-server or it does not start.
     public static func start(
-        appendfsync: Fsync? = .always, password: String? = nil, tls: Bool = false, disk: FaultyDisk.Kind? = nil,
+        _ program: Program = .installed, appendfsync: Fsync? = .always, password: String? = nil, tls: Bool = false,
+        disk: FaultyDisk.Kind? = nil,
         extra: [String] = []
     ) async throws -> RedisServer {
-        let executable = try Executable.find(
-            variable: "REDIS_SERVER", candidates: ["redis-server"],
-            advice: "Run the tests with `make test`, which installs it, or run: apt-get install redis-server")
+        let executable = try program.find()
         return try await FreePort.retrying { port in
             let server = try RedisServer(
                 executable: executable, port: port, appendfsync: appendfsync, password: password, tls: tls, disk: disk,
