@@ -24,7 +24,7 @@ WORKDIR /var/lib/tally
 VOLUME /var/lib/tally
 # Inside a container, loopback reaches nobody. Who may count and read is still decided by TRACK_ALLOWED_IPS and
 # READ_ALLOWED_IPS.
-ENV HOST=0.0.0.0 PORT=8080 DATA_DIR=/var/lib/tally LOG_FORMAT=json MONGOC_DISABLE_SHM=1
+ENV HOST=0.0.0.0 PORT=8080 DATA_DIR=/var/lib/tally LOG_FORMAT=json
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["tally", "healthcheck"]
 # What is in flight is answered within 5 s, the last flush takes 10 s at most: `docker stop -t 30`.
