@@ -18,7 +18,8 @@ def describe(programs):
         "cpu": cpu[1] if cpu else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(int(memory[1]) / 2**20),
-        "kernel": platform.release(),
+        # Its version; what follows names the builder.
+        "kernel": ".".join(platform.release().split(".")[:2]),
         "system": platform.freedesktop_os_release().get("PRETTY_NAME", "Linux"),
         "versions": {
             "tally": _version(programs.tally, "--version"),
