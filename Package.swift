@@ -115,7 +115,8 @@ let package = Package(
         .executableTarget(
             name: "tally",
             dependencies: [
-                "TallyExchange", "TallyMongo", "TallyServer",
+                "TallyAccess", "TallyConfig", "TallyCore", "TallyExchange", "TallyFlush", "TallyMongo", "TallyRedis",
+                "TallyServer", "TallySQLite",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 

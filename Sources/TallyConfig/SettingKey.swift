@@ -165,7 +165,7 @@ public enum SettingKey: String, CaseIterable, Sendable {
                 allowed: "the path of a file, or - for standard output", example: "/var/log/tally/access.log")
         case .accessLogEvery:
             Details(
-                standard: .value("1"), meaning: "The access log takes one request of so many",
+                standard: .value("1"), meaning: "The access log takes every Nth request, N being this number",
                 allowed: "a whole number from \(Self.everyRange.lowerBound) to \(Self.everyRange.upperBound)",
                 unit: "requests", example: "100")
         case .eventLoops:
@@ -184,8 +184,8 @@ public enum SettingKey: String, CaseIterable, Sendable {
         case .idleTimeout:
             Details(
                 standard: .value("75"),
-                meaning: "How long a connection stays open without a request; longer than a proxy in front keeps its "
-                    + "own, or that may send a request just as this side closes",
+                meaning: "How long a connection stays open without a request. Set it longer than your proxy's own "
+                    + "keep-alive time; otherwise the proxy may send a request just as tally closes the connection",
                 allowed: Self.secondsAllowed, unit: "seconds", example: "120")
         case .requestTimeout:
             Details(

@@ -52,8 +52,8 @@ struct LaneStateMachine {
         var isSent = false
     }
 
-    /// After this long an unanswered batch is not sent again (DESIGN: a lane's key lives for 24 hours, so this is
-    /// far within the time in which Redis still knows the number).
+    /// After this long an unanswered batch is not sent again (docs/architecture.md). A lane's key lives for 24 hours, so
+    /// this is far within the time in which Redis still knows the number.
     static let longestRetry: TimeAmount = .hours(1)
 
     private var connection = Connection.lost

@@ -36,7 +36,8 @@ public struct Storage: Sendable {
     public let mongo: MongoStore?
 
     /// Opens files and reads connection strings. Does not wait for Redis or MongoDB: either may be away.
-    /// - Parameter opensSpool: true for the service; a command has no counts to take and makes no file.
+    /// The file is made where it is missing and buffer or store is in it.
+    /// - Parameter opensSpool: true for the service, which makes a file for the spool, too; a command has no counts to take.
     /// - Throws: `EmbeddedDatabaseError`, or `StoreError` for a connection string that the driver does not take.
     public init(_ settings: Settings, opensSpool: Bool, eventLoop: any EventLoop, logger: Logger) throws {
         let bounds = NameBounds(

@@ -22,9 +22,7 @@ extension ServerAttacks {
         func primaryLost(_ fault: Fault) async throws {
             let set = try await Self.shared.value
             let deployment = try await Deployment.start(.redisAndMongoDB, on: set)
-            // The traffic's special names all fall into a few tests.
-            let room = ["MAX_VARIATIONS_PER_TEST": "1000", "MAX_EVENTS_PER_TEST": "1000"]
-            let tally = try await TallyProcess.start(deployment.settings().merging(room) { $1 })
+            let tally = try await TallyProcess.start(deployment.settings())
             var books = Books("MongoDB's primary \(fault.rawValue)", deployment)
             for round in 0..<Torture.rounds(full: 20, short: 1) {
                 var random = chance(books.attack, round)

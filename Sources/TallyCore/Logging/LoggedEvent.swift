@@ -106,7 +106,10 @@ public enum LoggedEvent: String, CaseIterable, Sendable {
             Details(.warning, "Redis does not allow its append-only file to be rewritten", .redis, .answer)
         case .bufferUnreadable: Details(.warning, "The buffer could not be read for an answer", .requestID, .reason)
         case .jobDone: Details(.info, "A scheduled job ran; at debug where it had nothing to do", .job, .durationMS)
-        case .jobFailed: Details(.error, "A scheduled job failed, be it a flush or an audit", .job, .durationMS)
+        case .jobFailed:
+            Details(
+                .error, "A scheduled job failed: a flush, an audit, or taking up a renewed certificate", .job,
+                .durationMS)
         case .batchApplied: Details(.debug, "A batch was moved into the store", .batch, .buffer, .counters)
         case .batchGone:
             Details(
@@ -163,7 +166,7 @@ public enum LogField: String, CaseIterable, Sendable {
         case .error: "MongoDB's words"
         case .every: "this line stands for so many requests (ACCESS_LOG_EVERY)"
         case .items: "how many items a batch has"
-        case .job: "flush or audit"
+        case .job: "flush, audit or certificate"
         case .lastApplied: "number of the batch that came last"
         case .limit: "how many files may be open"
         case .method: "of HTTP"

@@ -41,8 +41,8 @@ struct Restore: AsyncParsableCommand {
         discussion: """
             Stop the service first: a file that is in use is not replaced. One that is there is not either, unless --force
             says so; it is then kept beside, under a name that is printed. Where the store is MongoDB, run tally flush
-            before you restore, so that nothing waits in what is replaced, and go back in time only: once an older copy
-            has been in use, a newer one of the same data does not fit any more.
+            before you restore, so that nothing waits in what is replaced. A newer copy may follow an older one; but what
+            it has in the batch in which the older one ended is lost where that was flushed first.
 
             As root, the file is given to the owner of the folder.
 

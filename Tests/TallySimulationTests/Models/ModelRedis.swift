@@ -5,8 +5,8 @@ import TallyCore
 ///
 /// The file is a list of what scripts did, of which a prefix is durable. After a crash some of the rest is there, and
 /// the script at the cut may be torn. A torn script has no effect at the next start; but it stays in the file, and
-/// once something complete was written behind it, the start after that carries it out (DESIGN, section 4), unless the
-/// file was written anew in between.
+/// once something complete was written behind it, the start after that carries it out (docs/architecture.md, "The
+/// buffer"), unless the file was written anew in between.
 final class ModelRedis {
     private enum LogEntry {
         case complete([BufferData.Effect])
