@@ -66,10 +66,8 @@ public final class RedisBuffer: CounterBuffer {
     }
 
     public func withFlushLock<Result: Sendable>(_ body: @Sendable () async throws -> Result) async throws -> Result? {
-        let reply = try await self.client.command([
-            "SET", self.session.keys.flushLock, self.holder, "NX", "PX", String(Self.lockMilliseconds),
-        ])
-        guard reply.text == "OK" else { return nil }
+        let reply = try await self.client.run(.lock, [self.holder, String(Self.lockMilliseconds)])
+        guard reply == .integer(1) else { return nil }
         let result: Result
         do {
             result = try await body()

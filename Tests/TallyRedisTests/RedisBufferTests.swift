@@ -266,6 +266,37 @@ import Testing
         await buffer.shutdown()
     }
 
+    @Test(
+        "a Redis that is full is flushed all the same, also after its epoch has changed: that is what makes room",
+        arguments: RedisServer.Program.allCases)
+    func flushedWhileFull(_ program: RedisServer.Program) async throws {
+        let redis = try await RedisServer.start(program)
+        let buffer = self.buffer(redis)
+        let lane = try await Lane(buffer)
+        _ = try self.verdicts(await lane.send([[("acme/cta/B/view", 1)]]))
+        try await lane.close()
+        _ = try await redis.command(["CONFIG", "SET", "maxmemory", "1"])
+        func flush() async throws -> [PendingEntry] {
+            let entries = try await buffer.withFlushLock {
+                try await buffer.seal()
+                let entries = try await buffer.pending()
+                for entry in entries { try await buffer.acknowledge(entry, pace: .full) }
+                return entries
+            }
+            return try #require(entries)
+        }
+        #expect(try await flush().count == 1)
+        #expect(try await redis.command(["EXISTS", "{tally}:live"]) == .integer(0))
+        #expect(try await redis.command(["EXISTS", "{tally}:flush-lock"]) == .integer(0))
+        #expect(try await buffer.pending() == [])
+        // As if it had been promoted; and a connection that says hello.
+        #expect(try await redis.command(["HDEL", "{tally}:meta", "replid"]) == .integer(1))
+        let other = self.buffer(redis)
+        try await other.ping()
+        guard case .epochClosed = try await flush().first else { Issue.record("no end"); return }
+        for buffer in [buffer, other] { await buffer.shutdown() }
+    }
+
     @Test("after a restart the live batch is sealed, its epoch closed, and a new one begun")
     func restart() async throws {
         let redis = try await RedisServer.start()

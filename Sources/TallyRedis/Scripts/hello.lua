@@ -24,6 +24,8 @@ if stored[1] and stored[2] == run_id and stored[3] == replid then
   end
   return {stored[1], 'kept', stored[6] or ''}
 end
+-- A full Redis must be flushed, and the flush says hello.
+writeWhereFull()
 if stored[1] then
   local sealed = seal(redis.call('TIME')[1])
   if sealed or stored[5] ~= '0' then

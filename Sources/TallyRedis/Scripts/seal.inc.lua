@@ -24,6 +24,13 @@ local function identity()
     string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
 end
 
+-- Lets the writes that follow in this script through in a Redis that is full (maxmemory). Redis refuses a write that may
+-- take memory only while a script has written nothing; after that it would be half done. So one that takes none goes
+-- first: `looked` is a note that is made again.
+local function writeWhereFull()
+  redis.call('HDEL', meta, 'looked')
+end
+
 -- Closes the live hash under the epoch's next number. The rename, the entry in the list and the number are one
 -- transaction, since a script is. Nothing counted, nothing sealed.
 local function seal(now)
