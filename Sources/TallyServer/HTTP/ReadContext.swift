@@ -8,9 +8,12 @@ struct ReadContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     /// Who is at the other end of the connection, which may be a proxy.
     let peer: IPAddress?
+    /// That of the connection.
+    let eventLoop: any EventLoop
 
     init(source: ApplicationRequestContextSource) {
         self.coreContext = .init(source: source)
+        self.eventLoop = source.channel.eventLoop
         self.peer = source.channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) }
     }
 }

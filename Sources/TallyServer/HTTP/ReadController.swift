@@ -29,7 +29,7 @@ struct ReadController {
         }
         let wantsCSV = Acceptance(request.headers[values: .accept]).prefersCSV
         return Self.cacheable(
-            request, type: wantsCSV ? "text/csv; charset=utf-8" : "application/json",
+            request, context, type: wantsCSV ? "text/csv; charset=utf-8" : "application/json",
             body: wantsCSV ? MetricsCSV.render(metrics) : MetricsJSON.render(metrics), holding: place)
     }
 
@@ -48,13 +48,14 @@ struct ReadController {
         // Little to hold, but a query for each client: the flush must not stand in line behind any number of them.
         let place = try await self.place()
         let clients = try await self.store.clients()
-        return Self.cacheable(request, type: "application/json", body: MetricsJSON.render(clients), holding: place)
+        return Self.cacheable(
+            request, context, type: "application/json", body: MetricsJSON.render(clients), holding: place)
     }
 
     /// With an ETag; 304 where the caller has the same already (RFC 9110, section 13.1.2).
     /// - Parameter place: is held until a large answer is sent.
     static func cacheable(
-        _ request: Request, type: String, body: [UInt8], holding place: ReadPlaces.Place? = nil
+        _ request: Request, _ context: ReadContext, type: String, body: [UInt8], holding place: ReadPlaces.Place? = nil
     ) -> Response {
         let tag = EntityTag.of(body)
         let headers: HTTPFields = [
@@ -66,9 +67,12 @@ struct ReadController {
         guard body.count > Self.smallBody else {
             return Response(status: .ok, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: body)))
         }
-        let pieces = ResponseBody(contentLength: body.count) { writer in
+        let pieces = ResponseBody(contentLength: body.count) { [eventLoop = context.eventLoop] writer in
             for start in stride(from: 0, to: body.count, by: Self.piece) {
                 try await writer.write(ByteBuffer(bytes: body[start..<min(start + Self.piece, body.count)]))
+                // Until the event loop has had its turn the connection takes whatever it is given: a loop that is busy would
+                // be given all of it, and the place be free with nothing sent.
+                try await eventLoop.submit {}.get()
             }
             try await writer.finish(nil)
             withExtendedLifetime(place) {}
