@@ -12,13 +12,13 @@ extension EndToEnd {
 
         @Test("a tracked request allocates 24 times at most of 32 at a time, and 48 alone")
         func perRequest() async throws {
-            let library = TallyProcess.builtFile("libAllocationCounter.so")
-            try #require(FileManager.default.fileExists(atPath: library), "swift build --build-tests makes it")
+            let library = try PreloadedLibrary(TallyProcess.builtFile("libAllocationCounter.so"))
             let redis = try await RedisServer.start(appendfsync: nil)
             let folder = try TemporaryDirectory("allocations")
             let counter = folder.url.appendingPathComponent("count")
             let tally = try await TallyProcess.start([
-                "REDIS_URL": redis.url, "FLUSH_SCHEDULE": Deployment.never, "LOG_LEVEL": "error", "LD_PRELOAD": library,
+                "REDIS_URL": redis.url, "FLUSH_SCHEDULE": Deployment.never, "LOG_LEVEL": "error",
+                "LD_PRELOAD": library.path,
                 "ALLOCATION_COUNT_FILE": counter.path,
             ])
             let connection = try await TestConnection.connect(port: tally.port)

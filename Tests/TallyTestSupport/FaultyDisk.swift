@@ -18,9 +18,7 @@ public final class FaultyDisk: Sendable {
     /// - Parameter folder: need not be there yet.
     /// - Throws: `TestSupportError` where the library was not built.
     public init(_ kind: Kind = .faulty, below folder: URL) throws {
-        guard FileManager.default.fileExists(atPath: Self.library) else {
-            throw TestSupportError("there is no \(Self.library); swift build --build-tests makes it")
-        }
+        self.library = try PreloadedLibrary(TallyProcess.builtFile("libFaultyDisk.so"))
         self.own = try TemporaryDirectory("faulty-disk")
         // The kernel names files without symbolic links. The folder itself may be missing, so its parent is asked.
         self.folder = folder.deletingLastPathComponent().resolvingSymlinksInPath()
@@ -30,7 +28,7 @@ public final class FaultyDisk: Sendable {
         try self.write(0, to: self.clock)
     }
 
-    private static let library = TallyProcess.builtFile("libFaultyDisk.so")
+    private let library: PreloadedLibrary
     private var shadow: URL { self.own.url.appendingPathComponent("shadow") }
     private var space: URL { self.own.url.appendingPathComponent("space") }
     private var clock: URL { self.own.url.appendingPathComponent("clock") }
@@ -38,7 +36,8 @@ public final class FaultyDisk: Sendable {
     /// What a program must be started with.
     public var environment: [String: String] {
         var environment = [
-            "LD_PRELOAD": Self.library, "FAULTY_DISK_FOLDER": self.folder.path, "FAULTY_DISK_SHADOW": self.shadow.path,
+            "LD_PRELOAD": self.library.path, "FAULTY_DISK_FOLDER": self.folder.path,
+            "FAULTY_DISK_SHADOW": self.shadow.path,
             "FAULTY_DISK_SPACE": self.space.path, "FAULTY_CLOCK": self.clock.path,
         ]
         if self.kind == .forgetsSyncs { environment["FAULTY_DISK_FORGETS"] = "1" }

@@ -16,6 +16,20 @@ extension Attacks {
             self.disk = try FaultyDisk(below: self.folder)
         }
 
+        @Test("a library is preloaded whatever its path is")
+        func anyPath() async throws {
+            let place = self.parent.url.appendingPathComponent("a folder: this one")
+            try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+            let built = place.appendingPathComponent("libFaultyDisk.so")
+            try FileManager.default.copyItem(atPath: TallyProcess.builtFile("libFaultyDisk.so"), toPath: built.path)
+            let library = try PreloadedLibrary(built.path)
+            let environment = self.disk.environment.merging(["LD_PRELOAD": library.path]) { $1 }
+            let (exit, output) = try await ToolRun.run(
+                "env", environment.map { "\($0)=\($1)" } + ["cat", "/proc/self/maps"])
+            #expect(exit == .code(0))
+            #expect(output.contains(built.path), "\(output)")
+        }
+
         @Test("when the power goes, bytes and names that were synced are kept, and no others")
         func powerLoss() async throws {
             try await self.run(
