@@ -70,7 +70,7 @@ enum CheckRules {
             findings.append(
                 Finding(
                     .unsafe, "Redis", "its last write to the append-only file failed",
-                    means: "Redis refuses counts until it can write again; they go to the spool",
+                    means: "Redis refuses counts until it can write again; callers get 503 meanwhile",
                     mend: "look at Redis' log, and at the space on its disk"))
         }
         if !redis.lastRewriteSucceeded {
