@@ -16,7 +16,7 @@ struct Import: AsyncParsableCommand {
             stopped; one that is done already adds nothing. The same records in the same order are the same import, be
             they CSV or JSON, unless --label tells them apart.
 
-            With --from-node it takes over what the Node service counted, which tally succeeds: its MongoDB collections,
+            With --from-node it imports the counts of the Node service that tally replaces: from its MongoDB collections,
             one for each client with one document for each test, and with --node-redis what is still in its Redis keys.
             Let the callers use tally first, then stop the Node service: while it flushes, a count may stand in both.
             Nothing is written there. A client is taken over once; where its counts have changed since, that is said and
