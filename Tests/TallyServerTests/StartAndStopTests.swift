@@ -33,34 +33,6 @@ extension EndToEnd {
             #expect(try await deployment.violations(ledger, tally, exactly: true) == [])
         }
 
-        @Test("requests in a row on one connection have their answers, the last of which closes it")
-        func pipelined() async throws {
-            let deployment = try await Deployment.start(.redis)
-            let redis = try #require(deployment.redis)
-            let tally = try await TallyProcess.start(deployment.settings(flush: Deployment.never))
-            let connection = try await ByteConnection.connect(port: tally.port)
-            redis.pause()
-            let request = "GET /track?clientName=acme&testID=cta&variation=B HTTP/1.1\r\nHost: x\r\n\r\n"
-            try await connection.send(Array(String(repeating: request, count: 5).utf8))
-            try await eventually("them to be on their way", log: { tally.log }) {
-                try await tally.metrics().value("tally_track_batch_counters_count") == 1
-            }
-            let idle = try await ByteConnection.connect(port: tally.port)
-            tally.send(SIGTERM)
-            // Closed a second after connections were told of the stop.
-            _ = try await idle.receiveUntilClosed()
-            redis.resume()
-            let answers = String(decoding: try await connection.receiveUntilClosed(), as: UTF8.self)
-            let heads = answers.components(separatedBy: "HTTP/1.1 200 OK\r\n").dropFirst()
-            #expect(heads.count == 5, "\(answers)")
-            #expect(
-                heads.map { $0.lowercased().contains("connection: close") } == [false, false, false, false, true],
-                "\(answers)")
-            #expect(try await tally.waitUntilExit() == .code(0))
-            let counted = try await deployment.countedInStore(clients: ["acme"])
-            #expect(counted == [Counter(client: "acme", test: "cta", variation: "B"): 5])
-        }
-
         @Test("the last flush leaves nothing in the buffer")
         func lastFlush() async throws {
             let deployment = try await Deployment.start(.redisAndMongoDB)

@@ -32,7 +32,7 @@ extension TrackHandler {
         _ response: TrackResponse, _ entry: RequestQueue.Entry, flushes: Bool, context: ChannelHandlerContext
     ) -> Bool {
         self.watch.answered(now: self.connections.now)
-        guard entry.keepAlive, !(self.isQuiescing && self.requests.isEmpty && self.held.isEmpty) else {
+        guard entry.keepAlive && !self.isQuiescing else {
             self.writeLast(response, entry, context: context)
             return false
         }

@@ -14,9 +14,8 @@ extension TrackHandler {
 
     public func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard event is ChannelShouldQuiesceEvent else { return context.fireUserInboundEventTriggered(event) }
-        // The last answer that is due says that the connection closes; a request that comes from now on has the last one.
-        // A connection that is idle stays a moment longer: a request may be on its way that its sender would otherwise
-        // never hear of.
+        // From now on answers say that the connection closes. One that is idle stays a moment longer: a request may be
+        // on its way that its sender would otherwise never hear of.
         self.isQuiescing = true
         let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
         context.eventLoop.scheduleTask(in: Self.lastRequestWithin) {

@@ -79,7 +79,6 @@ extension TrackHandler {
         var uri = head.uri
         guard uri.withUTF8({ RequestTarget.queryStart(UnsafeRawBufferPointer($0)) }) != nil else {
             guard self.requests.isEmpty else { return false }
-            if self.isQuiescing { head.headers.replaceOrAdd(name: "Connection", value: "close") }
             if !head.isKeepAlive { self.isEnding = true }
             self.isRouting = true
             self.reading = .routed
