@@ -64,13 +64,11 @@ final class RedisClient: Sendable {
         }
         self.withConnection { [session] result in
             guard !isLate else { return }
+            timer.cancel()
             switch result {
-            case .failure(let error):
-                timer.cancel()
-                promise.fail(error)
+            case .failure(let error): promise.fail(error)
             case .success(let connection):
                 // From here on a silent Redis costs the connection, too.
-                timer.cancel()
                 connection.send(arguments, within: timeout) { result in
                     switch result {
                     case .failure(let error): promise.fail(error)

@@ -49,23 +49,11 @@ import Testing
         return line.flatMap { Int($0.split(separator: "=")[1].prefix { $0.isNumber }) } ?? 0
     }
 
-    @Test("a server that can say when it has synced is asked, and not waited for by the clock")
-    func waitaof() async throws {
-        let redis = try await RedisServer.start(.valkey91, appendfsync: .everysec)
-        let (sealing, flushing) = (self.buffer(redis), self.buffer(redis))
-        try await sealing.ping()
-        try await self.count(in: redis)
-        try await sealing.seal()
-        let before = try await self.calls(of: "time", in: redis)
-        #expect(try await flushing.pending().count == 1)
-        #expect(try await self.calls(of: "waitaof", in: redis) == 1)
-        #expect(try await self.calls(of: "time", in: redis) == before)
-        for buffer in [sealing, flushing] { await buffer.shutdown() }
-    }
-
-    @Test("a server that leaves the sync to the system is asked in vain, and waited for by the clock")
-    func waitaofInVain() async throws {
-        let redis = try await RedisServer.start(.valkey91, appendfsync: .off)
+    @Test(
+        "a server that can say when it has synced is asked; and waited for by the clock where it leaves that to the system",
+        arguments: [(RedisServer.Fsync.everysec, 0), (.off, 1)])
+    func waitaof(_ fsync: RedisServer.Fsync, _ looksAtTheClock: Int) async throws {
+        let redis = try await RedisServer.start(.valkey91, appendfsync: fsync)
         let (sealing, flushing) = (self.buffer(redis), self.buffer(redis))
         try await sealing.ping()
         try await self.count(in: redis)
@@ -74,7 +62,7 @@ import Testing
         // This connection has written nothing before.
         #expect(try await flushing.pending().count == 1)
         #expect(try await self.calls(of: "waitaof", in: redis) == 1)
-        #expect(try await self.calls(of: "time", in: redis) == before + 1)
+        #expect(try await self.calls(of: "time", in: redis) == before + looksAtTheClock)
         for buffer in [sealing, flushing] { await buffer.shutdown() }
     }
 

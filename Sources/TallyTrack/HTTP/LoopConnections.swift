@@ -1,7 +1,7 @@
 import NIOCore
 
-/// The connections of one event loop, and what they hold together. They are looked at four times a second, all in one task: 10,000 take less than a
-/// millisecond, and a request none.
+/// The connections of one event loop, and what they hold together. They are looked at four times a second, all in one
+/// task: 10,000 take less than a millisecond, and a request none.
 ///
 /// Not Sendable: it lives on its loop.
 final class LoopConnections {
